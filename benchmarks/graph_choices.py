@@ -1,0 +1,155 @@
+"""Why the optimised graph and its session are as they are: the choices, timed against each other.
+
+    python benchmarks/graph_choices.py MODEL_FOLDER
+
+Authors the model in the shipped dialect and in variations of it, and times them interleaved on
+batches of equal length, as the encoder runs them. Ratios above 1 are faster than what is shipped.
+Results go to ``benchmarks/results/graph_choices-<cpu>.json``.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from _common import parser, write_result
+from numpy.typing import NDArray
+
+from stonnx.checkpoint import Weights, read_model, resolve_source
+from stonnx.graph import WeightFile, author_graph, draw
+from stonnx.graph.blocks import Activation, AttentionBlock, GraphInputs, Norm, matrix, vector
+from stonnx.graph.builder import CONTRIB, GraphBuilder
+from stonnx.graph.dialects import OrtCpu
+from stonnx.graph.parameters import Parameters
+from stonnx.runtime import usable_cores
+
+SHAPES = ((1, 16), (8, 24), (32, 24), (16, 64), (8, 128), (2, 256))
+
+
+class AttentionWithoutBias(OrtCpu):
+    """The biases are added before attention, which then transposes on one thread."""
+
+    def attend(self, g: GraphBuilder, p: Parameters, x: str, inputs: GraphInputs, block: AttentionBlock) -> str:
+        parts = [
+            g.op("Add", [g.op("MatMul", [x, matrix(g, p, part.weight)]), vector(g, p, part.bias)])
+            for part in (block.query, block.key, block.value)
+        ]
+        return g.op("MultiHeadAttention", parts, domain=CONTRIB, attributes={"num_heads": block.heads})
+
+
+class AttentionWithMask(OrtCpu):
+    """A mask of ones: what every graph pays that takes padded batches."""
+
+    def attend(self, g: GraphBuilder, p: Parameters, x: str, inputs: GraphInputs, block: AttentionBlock) -> str:
+        linears = (block.query, block.key, block.value)
+        parts = [g.op("MatMul", [x, matrix(g, p, part.weight)]) for part in linears]
+        bias = g.weight(f"{block.query.bias}+key+value", lambda: np.concatenate([p.get(part.bias) for part in linears]))
+        one = g.constant("int32/1", np.array(1, dtype=np.int32))
+        mask = g.op("Expand", [one, g.op("Shape", [inputs.input_ids])])
+        return g.op("MultiHeadAttention", [*parts, bias, mask], domain=CONTRIB, attributes={"num_heads": block.heads})
+
+
+class GeluWithoutBias(OrtCpu):
+    """An addition and a Gelu instead of BiasGelu."""
+
+    def activate(self, g: GraphBuilder, p: Parameters, x: str, bias: str, activation: Activation) -> str:
+        return g.op("Gelu", [g.op("Add", [x, vector(g, p, bias)])], domain=CONTRIB)
+
+
+class PlainLayerNorm(OrtCpu):
+    """Two additions and a LayerNormalization instead of SkipLayerNormalization."""
+
+    def add_norm(self, g: GraphBuilder, p: Parameters, x: str, residual: str, bias: str, norm: Norm) -> str:
+        x = g.op("Add", [g.op("Add", [x, vector(g, p, bias)]), residual])
+        inputs = [x, vector(g, p, norm.weight), vector(g, p, norm.bias)]
+        return g.op("LayerNormalization", inputs, attributes={"axis": -1, "epsilon": norm.eps})
+
+
+GRAPHS = {
+    "shipped": OrtCpu,
+    "attention without bias input": AttentionWithoutBias,
+    "attention with a mask of ones": AttentionWithMask,
+    "Add + Gelu": GeluWithoutBias,
+    "Add + Add + LayerNormalization": PlainLayerNorm,
+}
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("model", help="a model folder of the BERT family")
+    options.add_argument("--rounds", type=int, default=9, help="timed rounds")
+    args = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = author(args.model, Path(folder))
+        rows = [measure(paths, rows, tokens, args.rounds) for rows, tokens in SHAPES]
+    for row in rows:
+        print(f"{row['rows']} x {row['tokens']} tokens, shipped {row['shipped_ms']:.1f} ms: {row['ratios']}")
+    write_result("graph_choices", {"threads": usable_cores(), "shapes": rows}, args)
+
+
+def author(model: str, folder: Path) -> dict[str, Path]:
+    """Write one graph per choice, over one weight file."""
+    source = resolve_source(model)
+    spec = read_model(source)
+    weights = Weights.open(source, spec.transformer_path)
+    blueprint = draw(spec, weights)
+    paths = {}
+    with WeightFile(folder / "model.onnx_data") as file:
+        for name, dialect in GRAPHS.items():
+            graph = author_graph(blueprint, dialect(), file, lambda path: Weights.open(source, path))
+            paths[name] = folder / f"{name.replace(' ', '_')}.onnx"
+            onnx.save(graph.model, paths[name])
+    return paths
+
+
+def measure(paths: dict[str, Path], rows: int, tokens: int, rounds: int) -> dict[str, object]:
+    """Time every choice on four batches of one shape, interleaved; medians."""
+    rng = np.random.default_rng(0)
+    batches = [rng.integers(1000, 20000, (rows, tokens)) for _ in range(4)]
+    cores = usable_cores()
+    runs = {name: _in_turn(_session(path, cores), batches) for name, path in paths.items()}
+    runs["one-thread streams"] = _streams(_session(paths["shipped"], 1), batches, cores)
+    for run in runs.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            time.sleep(0.01)  # idle threads of the session before stop spinning
+            started = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - started)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    shipped = medians.pop("shipped")
+    ratios = {name: round(shipped / value, 2) for name, value in medians.items()}
+    return {"rows": rows, "tokens": tokens, "shipped_ms": shipped * 1e3 / len(batches), "ratios": ratios}
+
+
+def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "1000")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _in_turn(session: onnxruntime.InferenceSession, batches: list[NDArray[np.int64]]) -> Callable[[], object]:
+    return lambda: [session.run(None, {"input_ids": batch}) for batch in batches]
+
+
+def _streams(
+    session: onnxruntime.InferenceSession, batches: list[NDArray[np.int64]], streams: int
+) -> Callable[[], object]:
+    pool = ThreadPoolExecutor(streams)
+    return lambda: list(pool.map(lambda batch: session.run(None, {"input_ids": batch}), batches))
+
+
+if __name__ == "__main__":
+    main()

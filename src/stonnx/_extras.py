@@ -1,0 +1,36 @@
+"""The gate for optional dependencies: one import, one error, one pip line."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+from stonnx.errors import MissingExtraError
+
+__all__ = ["available", "require"]
+
+
+def available(module: str) -> bool:
+    """Whether ``module`` (a top-level name) can be imported, without importing it."""
+    return importlib.util.find_spec(module) is not None
+
+
+def require(module: str, *, extra: str, purpose: str) -> ModuleType:
+    """Import an optional module.
+
+    Args:
+        module: Dotted name of the module.
+        extra: The stonnx extra that installs it, such as ``"cpu"``.
+        purpose: What it is needed for, to follow "is needed to ...".
+
+    Raises:
+        MissingExtraError: The module is not installed.
+    """
+    top_level = module.partition(".")[0]
+    if not available(top_level):
+        raise MissingExtraError(
+            f"{top_level} is needed to {purpose}, and it is not installed.",
+            hint=f'pip install "stonnx[{extra}]"',
+        )
+    return importlib.import_module(module)

@@ -1,0 +1,188 @@
+"""An artifact folder: opened, checked, and its files found."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stonnx._io import contained_path, sha256_file, write_json
+from stonnx.artifact.codec import manifest_from_json, manifest_to_json
+from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME, Goldens, read_goldens
+from stonnx.artifact.manifest import MANIFEST_NAME, FileEntry, Manifest, Variant
+from stonnx.artifact.strict_json import read_strict_json
+from stonnx.errors import ArtifactError, UsageError
+
+__all__ = ["Artifact", "file_entries", "write_manifest"]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A folder written by ``stonnx convert``: data only, nothing is run or fetched.
+
+    Attributes:
+        path: The folder.
+        manifest: Its ``stonnx.json``, validated.
+    """
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: str | Path) -> Artifact:
+        """Open an artifact: the manifest is valid, every file is there, inside, and of the right size.
+
+        File contents are not hashed here, see ``check_files``.
+
+        Raises:
+            ArtifactError: Something is missing, damaged, leads out of the folder or is too new.
+        """
+        folder = Path(path)
+        _check_folder(folder)
+        value = read_strict_json(contained_path(folder, MANIFEST_NAME, error=ArtifactError))
+        try:
+            manifest = manifest_from_json(value)
+        except ArtifactError as exc:
+            raise ArtifactError(f"{folder / MANIFEST_NAME}: {exc.message}", hint=exc.hint) from exc
+        artifact = cls(folder, manifest)
+        for entry in manifest.files:
+            artifact._check_size(entry)
+        return artifact
+
+    def variant(self, name: str) -> Variant:
+        """The variant called ``name``.
+
+        Raises:
+            UsageError: There is none; the message names those that there are.
+        """
+        for variant in self.manifest.variants:
+            if variant.name == name:
+                return variant
+        known = ", ".join(variant.name for variant in self.manifest.variants)
+        raise UsageError(
+            f"{self.path} has no variant {name!r}; it has {known}.", hint=f"stonnx info {self.path} lists them."
+        )
+
+    def file(self, relative: str) -> Path:
+        """The path of a file of the artifact, proven to be inside the folder.
+
+        Raises:
+            ArtifactError: The path leaves the folder.
+        """
+        return contained_path(self.path, relative, error=ArtifactError)
+
+    def check_files(self, names: Iterable[str] | None = None) -> None:
+        """Compare files with the SHA-256 sums of the manifest.
+
+        Args:
+            names: Paths as they stand in the manifest; None for every file.
+
+        Raises:
+            ArtifactError: A file is missing, leads out of the folder, or was changed.
+            UsageError: The manifest lists no such file.
+        """
+        entries = {entry.path: entry for entry in self.manifest.files}
+        for name in entries if names is None else dict.fromkeys(names):
+            if name not in entries:
+                raise UsageError(f"The manifest of {self.path} lists no file {name!r}.")
+            self._check_hash(entries[name])
+
+    def goldens(self) -> Goldens | None:
+        """The goldens, hashes checked; None when the manifest lists none.
+
+        Raises:
+            ArtifactError: They are damaged, or their vectors are not of the manifest's dimension.
+        """
+        names = [e.path for e in self.manifest.files if e.path in (GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME)]
+        if not names:
+            return None
+        self.check_files(names)
+        goldens = read_goldens(self.path)
+        if goldens is not None and goldens.vectors.shape[1] != self.manifest.dimension:
+            raise ArtifactError(
+                f"{self.path / GOLDEN_VECTORS_NAME}: the vectors have {goldens.vectors.shape[1]} components, "
+                f"but the dimension in {MANIFEST_NAME} is {self.manifest.dimension}.",
+                hint=_CONVERT_AGAIN,
+            )
+        return goldens
+
+    def _check_size(self, entry: FileEntry) -> None:
+        path = self.file(entry.path)
+        try:
+            found = path.stat()
+        except FileNotFoundError as exc:
+            raise ArtifactError(f"{path} is missing, but {MANIFEST_NAME} lists it.", hint=_CONVERT_AGAIN) from exc
+        except OSError as exc:
+            raise ArtifactError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
+        if not stat.S_ISREG(found.st_mode):
+            raise ArtifactError(f"{path} is not a regular file, but {MANIFEST_NAME} lists it.", hint=_CONVERT_AGAIN)
+        if found.st_size != entry.size_bytes:
+            raise ArtifactError(
+                f"{path} has {found.st_size} bytes, but {MANIFEST_NAME} says {entry.size_bytes}: the copy is "
+                "incomplete or the file was changed.",
+                hint=_CONVERT_AGAIN,
+            )
+
+    def _check_hash(self, entry: FileEntry) -> None:
+        self._check_size(entry)
+        path = self.file(entry.path)
+        try:
+            found = sha256_file(path)
+        except OSError as exc:
+            raise ArtifactError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
+        if found != entry.sha256:
+            raise ArtifactError(
+                f"{path} was changed: its SHA-256 is {found}, but {MANIFEST_NAME} says {entry.sha256}.",
+                hint=_CONVERT_AGAIN,
+            )
+
+
+_CONVERT_AGAIN = "Copy the artifact again, or convert the model again."
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``stonnx.json`` atomically, after checking that it could be read back.
+
+    Raises:
+        ArtifactError: The manifest breaks a rule of ``docs/artifact.md``.
+    """
+    value = manifest_to_json(manifest)
+    manifest_from_json(value)
+    write_json(folder / MANIFEST_NAME, value)
+
+
+def file_entries(folder: Path) -> tuple[FileEntry, ...]:
+    """Size and SHA-256 of every file below ``folder`` but ``stonnx.json``, sorted by path.
+
+    Raises:
+        ArtifactError: A symbolic link or a special file lies in the folder.
+    """
+    entries = []
+    for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
+        relative = path.relative_to(folder).as_posix()
+        if relative == MANIFEST_NAME or (path.is_dir() and not path.is_symlink()):
+            continue
+        if path.is_symlink() or not path.is_file():
+            raise ArtifactError(f"{path} is not a regular file; an artifact holds nothing else.")
+        entries.append(FileEntry(path=relative, size_bytes=path.stat().st_size, sha256=sha256_file(path)))
+    return tuple(entries)
+
+
+def _check_folder(folder: Path) -> None:
+    if not os.path.lexists(folder):
+        raise ArtifactError(f"{folder} does not exist.", hint="stonnx convert SOURCE OUT writes an artifact.")
+    if not folder.is_dir():
+        raise ArtifactError(f"{folder} is not a folder.", hint="Name the folder that stonnx convert wrote.")
+    if os.path.lexists(folder / MANIFEST_NAME):
+        return
+    if (folder / "modules.json").exists() or (folder / "config.json").exists():
+        raise ArtifactError(
+            f"{folder} is a model folder, not a stonnx artifact: it has no {MANIFEST_NAME}.",
+            hint=f"stonnx convert {folder} OUT",
+        )
+    raise ArtifactError(
+        f"{folder} is not a stonnx artifact: it has no {MANIFEST_NAME}.",
+        hint="stonnx convert SOURCE OUT writes an artifact.",
+    )

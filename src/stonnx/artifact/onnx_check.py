@@ -1,0 +1,80 @@
+"""The first line of defence against a hostile or damaged ONNX file.
+
+An ONNX graph names the files that hold its weights. ONNX Runtime refuses names outside the model's
+folder; here a name must also be listed among the variant's files, and the error says what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from stonnx.artifact.folder import Artifact
+from stonnx.artifact.manifest import Variant
+from stonnx.artifact.onnx_facts import ExternalData, OnnxFacts, read_onnx_facts
+from stonnx.artifact.rules import check_path
+from stonnx.errors import ArtifactError
+
+__all__ = ["SENTENCE_EMBEDDING", "check_graph"]
+
+SENTENCE_EMBEDDING = "sentence_embedding"
+_FLOAT32 = 1  # TensorProto.DataType.FLOAT
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+def check_graph(artifact: Artifact, variant: Variant) -> None:
+    """Check the graph of a variant before any engine loads it.
+
+    The file is whole; every weight outside it lies in a file of the variant; it takes the inputs and
+    gives the output that the manifest speaks of. Quick: the weights are not read.
+
+    Raises:
+        ArtifactError: One of these does not hold.
+    """
+    path = artifact.file(variant.graph)
+    facts = read_onnx_facts(path)
+    for data in sorted(facts.external, key=lambda data: data.location):
+        _check_external(artifact, variant, data)
+    _check_inputs(variant, facts, str(path))
+    _check_output(artifact.manifest.dimension, facts, str(path))
+
+
+def _check_external(artifact: Artifact, variant: Variant, data: ExternalData) -> None:
+    graph = artifact.path / variant.graph
+    check_path(data.location, f"{graph}: external data")
+    relative = (PurePosixPath(variant.graph).parent / data.location).as_posix()
+    if relative not in variant.files:
+        raise ArtifactError(
+            f"{graph}: external data: {relative!r} is not among the files of variant {variant.name!r} "
+            f"({', '.join(variant.files)})."
+        )
+    if _NUMBER.fullmatch(data.offset) is None or _NUMBER.fullmatch(data.length) is None:
+        raise ArtifactError(f"{graph}: external data: {data.offset[:40]!r}, {data.length[:40]!r} are no byte range.")
+    last = int(data.offset) + int(data.length)
+    size = next(entry.size_bytes for entry in artifact.manifest.files if entry.path == relative)
+    if last > size:
+        raise ArtifactError(f"{graph}: external data: byte {last} of {relative} is needed, it has {size}.")
+
+
+def _check_inputs(variant: Variant, facts: OnnxFacts, graph: str) -> None:
+    """The manifest feeds what the graph takes; an input with a default may be left out."""
+    unknown = [name for name in variant.inputs if name not in facts.inputs]
+    unfed = sorted(facts.inputs - facts.initializers - set(variant.inputs))
+    if unknown or unfed:
+        raise ArtifactError(
+            f"{graph}: the graph takes {', '.join(sorted(facts.inputs)) or 'no inputs'}, "
+            f"but variant {variant.name!r} feeds {', '.join(variant.inputs)}."
+        )
+
+
+def _check_output(dimension: int, facts: OnnxFacts, graph: str) -> None:
+    output = facts.outputs.get(SENTENCE_EMBEDDING)
+    if output is None:
+        raise ArtifactError(f"{graph}: the graph has no output {SENTENCE_EMBEDDING}.")
+    if output.element_type not in (0, _FLOAT32):
+        raise ArtifactError(f"{graph}: {SENTENCE_EMBEDDING} is not float32 (ONNX type {output.element_type}).")
+    if output.last_dimension not in (None, dimension):
+        raise ArtifactError(
+            f"{graph}: {SENTENCE_EMBEDDING} has {output.last_dimension} components, "
+            f"but the dimension in the manifest is {dimension}."
+        )

@@ -1,0 +1,195 @@
+"""The effective tokenizer: what transformers builds from a folder, as the text of one ``tokenizer.json``.
+
+The reference is transformers 5. For its ``BertTokenizer`` see ``bert_tokenizer``; other classes take
+``tokenizer.json`` as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stonnx.checkpoint.bert_tokenizer import build_bert_tokenizer, read_vocab, word_piece_vocab
+from stonnx.checkpoint.limits import max_tokens, pad_id
+from stonnx.checkpoint.sentence_config import SentenceConfig
+from stonnx.checkpoint.source import SourceFolder
+from stonnx.checkpoint.tokens import TokenSet, add_tokens, read_tokens
+from stonnx.errors import CheckpointError, StonnxError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+__all__ = ["TokenizerResult", "read_tokenizer"]
+
+# All of them are transformers' BertTokenizer under older names.
+_BERT_CLASSES = {"BertTokenizer", "ConvBertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "RetriBertTokenizer"}
+# They split text with Python code before any vocabulary is asked.
+_PYTHON_CLASSES = {"BertJapaneseTokenizer", "BertweetTokenizer", "RoCBertTokenizer", "TapasTokenizer"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerResult:
+    """The effective tokenizer.
+
+    Attributes:
+        json: Text of a ``tokenizer.json`` without truncation and padding.
+        max_tokens: Longest token row, special tokens included.
+        pad_id: Id of the padding token.
+        notes: What was assumed, for the user.
+    """
+
+    json: str
+    max_tokens: int
+    pad_id: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Files:
+    """``tokenizer_config.json`` with its overrides, and the other files; None for the ones that are missing."""
+
+    config: Mapping[str, Any]
+    document: Mapping[str, Any] | None
+    document_path: Path
+    vocab_path: Path | None
+    tokens: TokenSet
+
+
+def read_tokenizer(
+    folder: SourceFolder, subfolder: str, sentence: SentenceConfig, model_config: Mapping[str, Any]
+) -> TokenizerResult:
+    """Build the tokenizer that sentence-transformers would use.
+
+    Args:
+        folder: The model.
+        subfolder: Sub-folder of the transformer, POSIX; "" for the root.
+        sentence: The Sentence Transformers settings of it.
+        model_config: The transformer's ``config.json``.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, or a value has the wrong type.
+        UnsupportedModelError: The tokenizer needs code, or an option that stonnx does not carry over.
+    """
+    files = _read_files(folder, f"{subfolder}/" if subfolder else "", sentence)
+    _check_options(files)
+    notes: list[str] = []
+    try:
+        tokenizer = _build(folder, files, _class_name(files.config, model_config), notes)
+    except StonnxError:
+        raise
+    except BaseException as exc:
+        # tokenizers raises plain Exception, among others, for files it cannot use; some make it panic,
+        # which is a BaseException whose class it does not export.
+        if isinstance(exc, Exception) or type(exc).__name__ == "PanicException":
+            raise CheckpointError(f"The tokenizer files of {folder.path} are damaged: {exc}") from exc
+        raise
+    if sentence.lowercase:
+        _lowercase_first(tokenizer)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    positions, vocab_size = model_config.get("max_position_embeddings"), model_config.get("vocab_size")
+    limit = max_tokens(sentence, files.config, positions, notes)
+    padding = pad_id(tokenizer, _pad_token(files), model_config.get("pad_token_id"), notes)
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+    if isinstance(vocab_size, int) and largest >= vocab_size:
+        notes.append(
+            f"The tokenizer has ids up to {largest}, the model {vocab_size} embeddings; such ids fail in both."
+        )
+    return TokenizerResult(json=tokenizer.to_str(), max_tokens=limit, pad_id=padding, notes=tuple(notes))
+
+
+def _read_files(folder: SourceFolder, prefix: str, sentence: SentenceConfig) -> _Files:
+    names = {name: f"{prefix}{name}" for name in ("tokenizer_config.json", "tokenizer.json", "vocab.txt")}
+    there = {name: folder.exists(path) for name, path in names.items()}
+    config = folder.read_object(names["tokenizer_config.json"]) if there["tokenizer_config.json"] else {}
+    document = folder.read_object(names["tokenizer.json"]) if there["tokenizer.json"] else None
+    config |= sentence.tokenizer_options
+    return _Files(
+        config=config,
+        document=document,
+        document_path=folder.file(names["tokenizer.json"]),
+        vocab_path=folder.file(names["vocab.txt"]) if there["vocab.txt"] else None,
+        tokens=read_tokens(folder, prefix, config, document),
+    )
+
+
+def _check_options(files: _Files) -> None:
+    if files.config.get("auto_map"):
+        raise UnsupportedModelError(
+            "The tokenizer comes with code of its own (auto_map in tokenizer_config.json), which stonnx does not run.",
+            hint="Save the tokenizer as a plain tokenizer.json and remove auto_map.",
+        )
+    # transformers takes the side from tokenizer.json where the config does not name it.
+    for name, section in (("truncation_side", "truncation"), ("padding_side", "padding")):
+        stored = (files.document or {}).get(section)
+        direction = stored.get("direction", "Right") if isinstance(stored, dict) else "Right"
+        if str(files.config.get(name, direction)).lower() != "right":
+            raise UnsupportedModelError(
+                f"The tokenizer has {name} 'left'; stonnx converts models with 'right'.",
+                hint=f"Set {name} to right in tokenizer_config.json if the model works with it.",
+            )
+    if files.config.get("split_special_tokens"):
+        raise UnsupportedModelError(
+            "The tokenizer splits special tokens (split_special_tokens), which tokenizer.json cannot express.",
+            hint="Set split_special_tokens to false in tokenizer_config.json if the model works with it.",
+        )
+
+
+def _class_name(config: Mapping[str, Any], model_config: Mapping[str, Any]) -> str:
+    """The tokenizer class without "Fast"; BERT's own where no file names one."""
+    name = config.get("tokenizer_class") or model_config.get("tokenizer_class")
+    if name is None:
+        return "BertTokenizer" if model_config.get("model_type") == "bert" else "PreTrainedTokenizer"
+    if not isinstance(name, str):
+        raise CheckpointError(f"tokenizer_config.json: tokenizer_class is {name!r}; expected a class name.")
+    return name.removesuffix("Fast")
+
+
+def _build(folder: SourceFolder, files: _Files, class_name: str, notes: list[str]) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    if class_name in _PYTHON_CLASSES:
+        raise UnsupportedModelError(
+            f"The tokenizer is a {class_name}, which splits text with Python code; stonnx needs a tokenizer.json.",
+            hint="Models with such a tokenizer cannot be converted.",
+        )
+    if class_name in _BERT_CLASSES and (vocab := _vocab(files)) is not None:
+        tokenizer, found = build_bert_tokenizer(vocab, files.config, files.tokens, files.document)
+        notes.extend(found)
+        return tokenizer
+    if files.document is None:
+        raise CheckpointError(
+            f"{folder.path} holds no tokenizer that stonnx can read: expected tokenizer.json or, for BERT, vocab.txt.",
+            hint="Save it once more with transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
+        )
+    if class_name in _BERT_CLASSES:
+        notes.append(f"The tokenizer class is {class_name}, but tokenizer.json is no WordPiece; it is used as it is.")
+    tokenizer = Tokenizer.from_file(str(files.document_path))
+    add_tokens(tokenizer, files.tokens)
+    return tokenizer
+
+
+def _vocab(files: _Files) -> Mapping[str, int] | None:
+    if files.document is not None:
+        return word_piece_vocab(files.document)
+    return None if files.vocab_path is None else read_vocab(files.vocab_path)
+
+
+def _lowercase_first(tokenizer: Tokenizer) -> None:
+    """Lowercase in front of the normaliser, unless a Lowercase is there (BertNormalizer does not count as one)."""
+    from tokenizers import normalizers
+
+    present: Any = tokenizer.normalizer
+    chain: list[Any] = [] if present is None else [present]
+    if isinstance(present, normalizers.Sequence):
+        chain = [present[index] for index in range(len(present))]
+    if not any(isinstance(normalizer, normalizers.Lowercase) for normalizer in chain):
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *chain])
+
+
+def _pad_token(files: _Files) -> str:
+    stored = (files.document or {}).get("padding")
+    default = stored.get("pad_token") if isinstance(stored, dict) else None
+    return files.tokens.text("pad_token", default if isinstance(default, str) else "[PAD]")

@@ -1,0 +1,57 @@
+"""The argument parser's habits: errors are UsageErrors, options that several verbs share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from stonnx.errors import UsageError
+
+__all__ = ["Parser", "add_common", "positive_int"]
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose mistakes take the same way out as every other error."""
+
+    def __init__(self, prog: str, *, description: str, epilog: str | None = None, usage: str | None = None) -> None:
+        # No abbreviations: a script that says --thr would break the day --throughput appears.
+        super().__init__(
+            prog=prog,
+            usage=usage,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing and exiting.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"{self.prog} --help")
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every verb has."""
+    # SUPPRESS: "stonnx --quiet VERB" has set it already, and a default must not undo that.
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="no progress and no talk on stderr"
+    )
+    parser.add_argument("--json", action="store_true", help="data for machines on stdout; talk stays on stderr")
+
+
+def positive_int(text: str) -> int:
+    """A whole number of at least 1, for ``type=``.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is something else.
+    """
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return value

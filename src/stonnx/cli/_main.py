@@ -1,0 +1,146 @@
+"""``stonnx``: find the verb, run it, turn its outcome into an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType, ModuleType
+
+from stonnx.cli._arguments import Parser, add_common
+from stonnx.cli._exit import ExitCode, report
+from stonnx.errors import UsageError
+
+__all__ = ["VERBS", "main", "verb_parser"]
+
+VERBS: Mapping[str, str] = MappingProxyType(
+    {
+        "convert": "turn a Sentence Transformers model into an ONNX artifact",
+        "info": "show what an artifact holds; --check hashes its files",
+        "encode": "turn texts into embeddings",
+        "verify": "compare an artifact with the original model",
+        "bench": "measure speed beside the original model",
+        "demo": "convert, verify, measure and use a real model",
+    }
+)
+
+_DESCRIPTION = "Sentence Transformers models as verified, fast ONNX artifacts."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program name; None for ``sys.argv``.
+
+    Returns:
+        The exit code (see :class:`stonnx.cli._exit.ExitCode`).
+
+    Raises:
+        SystemExit: After ``--help``, with code 0.
+    """
+    _prepare_streams()
+    _clean_up_when_terminated()
+    try:
+        code = _dispatch(sys.argv[1:] if argv is None else list(argv))
+        sys.stdout.flush()  # a full disk or a closed pipe shows here, not while Python exits
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the edge: everything becomes an exit code
+        return int(report(error))
+    return code
+
+
+def verb_parser(verb: str) -> argparse.ArgumentParser:
+    """The parser of one verb, as ``stonnx VERB --help`` shows it."""
+    module = _verb_module(verb)
+    parser = Parser(f"stonnx {verb}", description=module.DESCRIPTION, epilog=module.EXAMPLES)
+    module.add_arguments(parser)
+    add_common(parser)
+    return parser
+
+
+def _dispatch(arguments: list[str]) -> int:
+    # Global options take no values, so the verb is the first word that is no option.
+    # Verbs are parsed on their own because argparse's subparsers cannot mix options and TEXT... freely.
+    place = next((at for at, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
+    top = _top_parser()
+    options = top.parse_args(arguments[: place + 1])
+    if options.version:
+        from stonnx import __version__
+
+        sys.stdout.write(f"stonnx {__version__}\n")
+        return int(ExitCode.OK)
+    if options.verb is None:
+        top.print_help(sys.stderr)
+        return int(ExitCode.USAGE)
+    if options.verb not in VERBS:
+        raise _unknown_verb(options.verb)
+    args = verb_parser(options.verb).parse_intermixed_args(arguments[place + 1 :], options)
+    with _warnings_on_stderr(quiet=args.quiet):
+        return int(_verb_module(options.verb).run(args))
+
+
+def _top_parser() -> Parser:
+    verbs = "\n".join(f"  {verb:<9} {summary}" for verb, summary in VERBS.items())
+    parser = Parser(
+        "stonnx",
+        usage="stonnx [--version] [--quiet] VERB ...",
+        description=_DESCRIPTION,
+        epilog=f"verbs:\n{verbs}\n\n'stonnx VERB --help' explains a verb; 'stonnx demo' shows them all.",
+    )
+    parser.add_argument("verb", nargs="?", metavar="VERB", help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no talk on stderr")
+    return parser
+
+
+def _unknown_verb(verb: str) -> UsageError:
+    import difflib
+
+    near = difflib.get_close_matches(verb, VERBS, n=1)
+    return UsageError(
+        f"There is no verb {verb!r}; there are {', '.join(VERBS)}.",
+        hint=f"stonnx {near[0]} --help" if near else "stonnx --help",
+    )
+
+
+def _verb_module(verb: str) -> ModuleType:
+    return importlib.import_module(f"stonnx.cli.{verb}")
+
+
+def _prepare_streams() -> None:
+    """Let any text through: what the terminal's encoding cannot show is spelled out instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(OSError, ValueError):
+                stream.reconfigure(errors="backslashreplace")
+
+
+def _clean_up_when_terminated() -> None:
+    """SIGTERM (a container that stops) unwinds like Ctrl-C does, so that nothing half-written stays behind."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(signum: int, _frame: object) -> None:
+    raise SystemExit(128 + signum)
+
+
+@contextlib.contextmanager
+def _warnings_on_stderr(*, quiet: bool) -> Iterator[None]:
+    """What the library logs as a warning is talk, while the verb runs."""
+    import logging
+
+    from stonnx.cli._console import TalkHandler
+
+    handler = TalkHandler(level=logging.ERROR if quiet else logging.WARNING)
+    logger = logging.getLogger("stonnx")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

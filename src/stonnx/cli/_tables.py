@@ -1,0 +1,188 @@
+"""Tables that several verbs print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from stonnx.cli._console import Output
+from stonnx.cli._text import plural, size_text
+
+if TYPE_CHECKING:
+    from stonnx.artifact.manifest import Fidelity, Manifest, Stage, Variant
+    from stonnx.bench import BenchReport, ProtocolResult
+    from stonnx.verify import Report
+
+__all__ = [
+    "fidelity_cells",
+    "file_rows",
+    "machine_text",
+    "model_rows",
+    "print_bench",
+    "print_fidelity",
+    "print_verification",
+]
+
+_FIDELITY_COLUMNS = ("variant", "texts", "cosine mean", "cosine min", "max |Δ|", "top-10")
+_MINOR_FILES = 100_000  # bytes; smaller files are summed up in one row
+
+
+def model_rows(manifest: Manifest) -> list[tuple[str, str]]:
+    """What the model is, as names and values."""
+    source = manifest.source.name + (f" at {manifest.source.revision}" if manifest.source.revision else "")
+    rows = [
+        ("source", source),
+        ("architecture", manifest.architecture),
+        ("dimension", str(manifest.dimension)),
+        ("longest text", plural(manifest.tokenizer.max_tokens, "token")),
+        ("stages", " > ".join(_stage_text(stage) for stage in manifest.stages)),
+        ("similarity", manifest.similarity or "not stated"),
+        ("prompts", ", ".join(manifest.prompts) or "none"),
+    ]
+    if manifest.default_prompt_name is not None:
+        rows.append(("default prompt", manifest.default_prompt_name))
+    if manifest.truncate_dim is not None:
+        rows.append(("components kept", f"the first {manifest.truncate_dim}"))
+    return rows
+
+
+def file_rows(manifest: Manifest) -> list[tuple[str, str]]:
+    """Files and sizes, the biggest first; small ones in one row, the total last."""
+    files = sorted(manifest.files, key=lambda file: -file.size_bytes)
+    big = [file for file in files if file.size_bytes >= _MINOR_FILES] or files[:1]
+    small = files[len(big) :]
+    rows = [(file.path, size_text(file.size_bytes)) for file in big]
+    if small:
+        rows.append((f"{plural(len(small), 'small file')}", size_text(sum(file.size_bytes for file in small))))
+    rows.append(("total", size_text(sum(file.size_bytes for file in files))))
+    return rows
+
+
+def fidelity_cells(fidelity: Fidelity | None) -> list[str]:
+    """The five numbers of a variant, as text."""
+    if fidelity is None:
+        return ["-", "not measured", "-", "-", "-"]
+    return [
+        f"{fidelity.texts:,}",
+        f"{fidelity.cosine_mean:.7f}",
+        f"{fidelity.cosine_min:.7f}",
+        f"{fidelity.max_abs_diff:.1e}",
+        f"{fidelity.top10_overlap:.2%}",
+    ]
+
+
+def print_fidelity(output: Output, variants: Sequence[Variant]) -> None:
+    """The fidelity that the manifest carries, per variant."""
+    output.table(_FIDELITY_COLUMNS, [[variant.name, *fidelity_cells(variant.fidelity)] for variant in variants])
+
+
+def print_verification(output: Output, report: Report) -> None:
+    """A verification: numbers per variant, PASS or FAIL, what was compared with what, where."""
+    with_pairs = any(variant.spearman is not None for variant in report.variants)
+    columns = (*_FIDELITY_COLUMNS, *(("Spearman",) if with_pairs else ()), "result")
+    rows = []
+    for variant in report.variants:
+        spearman = ["-" if variant.spearman is None else f"{variant.spearman:.4f}"] if with_pairs else []
+        rows.append([variant.name, *fidelity_cells(variant.fidelity), *spearman, _verdict(passed=variant.passed)])
+    output.table(columns, rows)
+    original = next((v.reference_spearman for v in report.variants if v.reference_spearman is not None), None)
+    if original is not None:
+        output.text(f"The original model's Spearman on these pairs is {original:.4f}.")
+    for variant in report.variants:
+        for failure in variant.failures:
+            output.item(f"{variant.name}: {failure}")
+        if variant.failures:
+            output.item(f"{variant.name}: the worst text is {_shortened(variant.worst_text)}")
+    output.text()
+    output.fields(
+        [
+            ("original", ", ".join(f"{name} {value}" for name, value in report.reference.items()) or "not stated"),
+            ("machine", machine_text(report.machine)),
+        ]
+    )
+
+
+def print_bench(output: Output, report: BenchReport) -> None:
+    """A benchmark: both sides' numbers per protocol, how many times faster, who was measured where."""
+    labels = [_side_label(name) for name in report.sides]
+    rows: list[Sequence[str]] = []
+    for protocol in report.protocols:
+        times = (
+            f"{_ratio_text(protocol.ratio)} x",
+            f"{_ratio_text(protocol.ratio_low)} - {_ratio_text(protocol.ratio_high)}",
+        )
+        rows.extend(
+            (name, *cells, *(times if at == 0 else ("", "")))
+            for at, (name, cells) in enumerate(_protocol_rows(protocol))
+        )
+    output.table(("protocol", "unit", *labels, "faster", "spread"), rows)
+    output.text()
+    counts = ", ".join(
+        f"{protocol.name} {plural(protocol.texts, 'text')} x {plural(protocol.rounds, 'round')}"
+        for protocol in report.protocols
+    )
+    output.fields(
+        [
+            *zip(labels, report.sides, strict=True),
+            ("same vectors?", f"lowest cosine between the two {report.cosine_min:.6f}"),
+            ("measured", f"{counts}; medians; the spread is that of the rounds"),
+            ("threads", f"{report.threads} on either side"),
+            ("machine", machine_text(report.machine)),
+        ]
+    )
+
+
+def _protocol_rows(protocol: ProtocolResult) -> list[tuple[str, list[str]]]:
+    from stonnx.bench import Latency
+
+    sides = (protocol.a, protocol.b)
+    single = [_three_digits(side) for side in sides if not isinstance(side, Latency)]
+    if single:
+        return [(protocol.name, [protocol.unit, *single])]
+    calls = [side for side in sides if isinstance(side, Latency)]
+    return [
+        (f"{protocol.name} p50", [protocol.unit, *(_three_digits(side.p50) for side in calls)]),
+        (f"{protocol.name} p95", [protocol.unit, *(_three_digits(side.p95) for side in calls)]),
+    ]
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
+
+
+def _ratio_text(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}"
+
+
+def _side_label(name: str) -> str:
+    """A short column title: ``stonnx fp32`` is ``fp32``; anything else is the original model."""
+    return name.removeprefix("stonnx ") if name.startswith("stonnx ") else "original"
+
+
+def machine_text(machine: Mapping[str, object]) -> str:
+    """The machine in one line: processor, cores, system."""
+    parts = [str(machine[name]) for name in ("cpu", "os") if machine.get(name)]
+    cores = machine.get("usable_cores") or machine.get("logical_cores")
+    if cores:
+        parts.insert(1, f"{cores} cores")
+    return ", ".join(parts) or "not stated"
+
+
+def _verdict(*, passed: bool) -> str:
+    return "pass" if passed else "FAIL"
+
+
+def _shortened(text: str, limit: int = 50) -> str:
+    # Quoted as JSON: empty texts, spaces and control characters can be seen.
+    return json.dumps(text if len(text) <= limit else text[:limit] + "…", ensure_ascii=False)
+
+
+def _stage_text(stage: Stage) -> str:
+    options = ", ".join(_option_text(name, value) for name, value in stage.options.items())
+    return f"{stage.kind}({options})" if options else stage.kind
+
+
+def _option_text(name: str, value: object) -> str:
+    shown = "+".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return f"{name} {shown}"

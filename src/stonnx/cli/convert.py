@@ -1,0 +1,127 @@
+"""``stonnx convert SOURCE OUT``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from stonnx.cli._console import Output
+from stonnx.cli._text import plural, seconds_text
+
+if TYPE_CHECKING:
+    from stonnx.compile import Conversion
+
+__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "print_conversion", "run"]
+
+DESCRIPTION = """\
+Turn a Sentence Transformers model into an ONNX artifact: a folder that
+stonnx, and every tool for Sentence Transformers' ONNX folders, can load.
+Torch is not needed. Where it is installed with sentence-transformers (the
+extra "reference"), the result is compared with the original model, and not
+written if it differs."""
+
+EXAMPLES = """\
+examples:
+  stonnx convert moka-ai/m3e-base m3e-base-onnx
+  stonnx convert ./my-model my-model-onnx --force
+  stonnx convert BAAI/bge-small-en-v1.5@main bge-small-onnx --json"""
+
+_UNUSED_SHOWN = 4
+_UNVERIFIED = "Unverified: "  # how convert begins the note that says why
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("source", metavar="SOURCE", help="a model folder, or a hub id: org/name, or org/name@revision")
+    parser.add_argument("out", metavar="OUT", help="the folder to create; it appears whole or not at all")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    parser.add_argument("--no-verify", action="store_true", help="do not compare with the original model")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert, and say what came of it.
+
+    Raises:
+        StonnxError: The model cannot be read, is not supported, or failed its verification.
+    """
+    from stonnx.compile import convert
+
+    output = Output.of(args)
+    output.say(f"Converting {args.source}")
+    with output.steps() as on_step:
+        result = convert(args.source, args.out, force=args.force, verify=not args.no_verify, on_step=on_step)
+    if output.json_mode:
+        output.data(_to_json(result))
+        return 0
+    print_conversion(output, result)
+    output.heading("Next")
+    path = str(result.path)
+    output.command("stonnx", "encode", path, "your text")
+    output.command("stonnx", "info", path)
+    output.command("stonnx", "bench", path, "--against", args.source)
+    return 0
+
+
+def print_conversion(output: Output, result: Conversion) -> None:
+    """The summary for people: what was converted, the files, the fidelity, what was assumed."""
+    from stonnx.cli._tables import file_rows, model_rows
+
+    output.heading(str(result.path))
+    output.fields(model_rows(result.manifest))
+    output.heading("Files")
+    output.table(("file", "size"), file_rows(result.manifest))
+    _print_verification(output, result)
+    notes = [*_other_notes(result), *_unused_note(result.unused_tensors)]
+    if notes:
+        output.heading("Notes")
+    for note in notes:
+        output.item(note)
+    output.heading("Time")
+    output.fields([(step, seconds_text(seconds)) for step, seconds in result.seconds.items()] or [("total", "-")])
+
+
+def _print_verification(output: Output, result: Conversion) -> None:
+    from stonnx.cli._tables import print_fidelity, print_verification
+
+    output.heading("Compared with the original model")
+    if result.report is not None:
+        print_verification(output, result.report)
+        return
+    if result.manifest.verified:
+        print_fidelity(output, result.manifest.variants)
+        return
+    output.text("UNVERIFIED: nobody has compared this artifact with the original model.")
+    for note in result.notes:
+        if note.startswith(_UNVERIFIED):
+            reason, pip, extra = note.removeprefix(_UNVERIFIED).partition("pip install")
+            output.text(reason)
+            if pip:
+                output.line(f"  {pip}{extra}")  # on a line of its own, to be copied
+    output.text("Later, where the original model can be run:")
+    output.command("stonnx", "verify", str(result.path), "--against", result.manifest.source.name)
+
+
+def _other_notes(result: Conversion) -> list[str]:
+    return [note for note in result.notes if not note.startswith(_UNVERIFIED)]
+
+
+def _unused_note(names: tuple[str, ...]) -> list[str]:
+    if not names:
+        return []
+    shown = ", ".join(names[:_UNUSED_SHOWN])
+    rest = f" and {len(names) - _UNUSED_SHOWN:,} more (--json lists them)" if len(names) > _UNUSED_SHOWN else ""
+    return [f"{plural(len(names), 'tensor')} of the checkpoint not used: {shown}{rest}"]
+
+
+def _to_json(result: Conversion) -> dict[str, object]:
+    from stonnx.artifact import manifest_to_json
+
+    return {
+        "path": str(result.path),
+        "verified": result.manifest.verified,
+        "manifest": manifest_to_json(result.manifest),
+        "report": None if result.report is None else result.report.to_json(),
+        "notes": list(result.notes),
+        "unused_tensors": list(result.unused_tensors),
+        "seconds": dict(result.seconds),
+    }

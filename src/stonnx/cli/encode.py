@@ -1,0 +1,154 @@
+"""``stonnx encode ARTIFACT [TEXT ...]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stonnx.cli._arguments import positive_int
+from stonnx.cli._console import Output, is_terminal
+from stonnx.cli._npy import check_target, write_npy
+from stonnx.cli._text import plural
+from stonnx.cli._texts import texts_to_encode
+from stonnx.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from stonnx.runtime import Encoder
+
+__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run"]
+
+DESCRIPTION = """\
+Turn texts into embeddings. Texts come from the command line, from --file, or
+from stdin, one per line (an empty line is a text too). On a terminal you see a
+short table; elsewhere, and with --json, one JSON object per text and line:
+  {"index": 0, "embedding": [0.0123, ...]}
+Numbers have nine digits: enough to get back the very same float32."""
+
+EXAMPLES = """\
+examples:
+  stonnx encode m3e-base-onnx "a first text" "a second text"
+  stonnx encode m3e-base-onnx --file texts.txt --output vectors.npy
+  cat texts.txt | stonnx encode m3e-base-onnx > vectors.jsonl
+  stonnx encode m3e-base-onnx -- "-5 degrees" colder"""
+
+_CHUNK_TEXTS = 2048  # big enough to sort by length inside, small enough to stream
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("artifact", metavar="ARTIFACT", help="a folder that 'stonnx convert' wrote")
+    parser.add_argument("text", metavar="TEXT", nargs="*", help="a text; without any, --file or stdin is read")
+    parser.add_argument("--file", metavar="FILE", help='one text per line, or .jsonl with a "text" key; "-": stdin')
+    prompt = parser.add_mutually_exclusive_group()
+    prompt.add_argument("--prompt", metavar="PROMPT", help="a text to put before every text")
+    prompt.add_argument("--prompt-name", metavar="NAME", help="a prompt of the model's own; 'stonnx info' lists them")
+    parser.add_argument(
+        "--truncate-dim", metavar="D", type=positive_int, help="keep the first D components (Matryoshka models)"
+    )
+    parser.add_argument("--normalize", action="store_true", help="scale every embedding to length 1")
+    parser.add_argument("--variant", metavar="NAME", default="auto", help="the variant to run (default: auto)")
+    parser.add_argument("--threads", metavar="N", type=positive_int, help="threads (default: the usable cores)")
+    parser.add_argument("--batch-tokens", metavar="N", type=positive_int, help="tokens per batch, at most")
+    parser.add_argument("--output", metavar="FILE.npy", help="write a float32 array, one row per text, instead")
+    parser.add_argument("--force", action="store_true", help="let --output replace a file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Encode the texts.
+
+    Raises:
+        StonnxError: No texts, wrong options, a broken artifact, or an engine that failed.
+    """
+    output = Output.of(args)
+    if args.output is not None:
+        check_target(Path(args.output), force=args.force)
+    texts = texts_to_encode(args.artifact, args.text, args.file)
+    from stonnx.runtime import Encoder
+
+    encoder = Encoder.load(args.artifact, variant=args.variant, threads=args.threads)
+    try:
+        if args.output is not None:
+            _to_file(output, args, encoder, texts)
+        elif output.json_mode or not is_terminal(sys.stdout):
+            _to_json_lines(args, encoder, texts)
+        else:
+            _to_terminal(output, args, encoder, list(texts))
+        if encoder.truncated_texts:
+            output.say(
+                f"note: {plural(encoder.truncated_texts, 'text')} cut to the model's {encoder.max_tokens} tokens"
+            )
+    finally:
+        encoder.close()
+    return 0
+
+
+def _vectors(args: argparse.Namespace, encoder: Encoder, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+    """Embeddings in order, float32, each shape (texts of the chunk, dimension)."""
+    import numpy as np
+
+    rest = iter(texts)
+    while chunk := list(islice(rest, _CHUNK_TEXTS)):
+        vectors = encoder.encode(
+            chunk,
+            prompt=args.prompt,
+            prompt_name=args.prompt_name,
+            truncate_dim=args.truncate_dim,
+            normalize=True if args.normalize else None,
+            batch_tokens=args.batch_tokens,
+        )
+        if not np.isfinite(vectors).all():
+            raise RunError(
+                "The model gave an embedding that is not a number.",
+                hint="'stonnx verify' checks the artifact on this machine; --variant portable runs the plain graph.",
+            )
+        yield vectors
+
+
+def _to_json_lines(args: argparse.Namespace, encoder: Encoder, texts: Iterable[str]) -> None:
+    index = 0
+    for vectors in _vectors(args, encoder, texts):
+        for vector in vectors.tolist():
+            numbers = ", ".join(f"{component:.9g}" for component in vector)
+            sys.stdout.write(f'{{"index": {index}, "embedding": [{numbers}]}}\n')
+            index += 1
+        sys.stdout.flush()
+
+
+def _to_file(output: Output, args: argparse.Namespace, encoder: Encoder, texts: Iterable[str]) -> None:
+    import numpy as np
+
+    chunks = list(_vectors(args, encoder, texts))
+    vectors = np.concatenate(chunks) if chunks else encoder.encode([], truncate_dim=args.truncate_dim)
+    path = Path(args.output)
+    write_npy(path, vectors, force=args.force)
+    count, dimension = vectors.shape
+    if output.json_mode:
+        output.data(
+            {
+                "output": str(path),
+                "texts": count,
+                "dimension": dimension,
+                "dtype": "float32",
+                "truncated_texts": encoder.truncated_texts,
+            }
+        )
+    else:
+        output.line(f"{path}: {plural(count, 'text')}, {dimension} components each, float32")
+
+
+def _to_terminal(output: Output, args: argparse.Namespace, encoder: Encoder, texts: list[str]) -> None:
+    import numpy as np
+
+    from stonnx.cli._similarity import print_embeddings
+
+    if not texts:
+        output.text("No texts, no embeddings.")
+        return
+    print_embeddings(output, texts, np.concatenate(list(_vectors(args, encoder, texts))))

@@ -1,0 +1,79 @@
+"""``stonnx verify ARTIFACT``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stonnx.cli._console import Output
+from stonnx.cli._exit import ExitCode
+
+if TYPE_CHECKING:
+    from stonnx.verify import Report
+
+__all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run"]
+
+DESCRIPTION = """\
+Compare an artifact with the original model. Without --against, the original's
+vectors that the artifact carries are compared with what this machine
+computes; no torch is needed. With --against, sentence-transformers runs the
+original model beside it (the extra "reference"). Exit code 5: outside the
+tolerance."""
+
+EXAMPLES = """\
+examples:
+  stonnx verify m3e-base-onnx
+  stonnx verify m3e-base-onnx --against moka-ai/m3e-base
+  stonnx verify m3e-base-onnx --against moka-ai/m3e-base --pairs sts.tsv"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("artifact", metavar="ARTIFACT", help="a folder that 'stonnx convert' wrote")
+    parser.add_argument("--against", metavar="SOURCE", help="the original model: a folder or a hub id")
+    parser.add_argument("--texts", metavar="FILE", help='texts of your own: one per line, or .jsonl with a "text" key')
+    parser.add_argument(
+        "--pairs",
+        metavar="FILE",
+        help="labelled pairs for Spearman: .jsonl with s1, s2 and score, or three columns in .tsv or .csv",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify, and say pass or FAIL per variant.
+
+    Raises:
+        StonnxError: A file cannot be read, or the reference is not installed.
+    """
+    from stonnx.verify import read_pairs, read_texts, verify
+
+    output = Output.of(args)
+    texts = None if args.texts is None else read_texts(Path(args.texts))
+    pairs = None if args.pairs is None else read_pairs(Path(args.pairs))
+    output.say(_what(args))
+    with output.steps() as on_step:
+        report = verify(args.artifact, against=args.against, texts=texts, pairs=pairs, on_step=on_step)
+    if output.json_mode:
+        output.data(report.to_json())
+    else:
+        _print(output, args.artifact, report)
+    return int(ExitCode.OK if report.passed else ExitCode.VERIFICATION_FAILED)
+
+
+def _what(args: argparse.Namespace) -> str:
+    if args.against is None:
+        return f"Comparing {args.artifact} with the original's vectors that it carries"
+    return f"Comparing {args.artifact} with {args.against}"
+
+
+def _print(output: Output, artifact: str, report: Report) -> None:
+    from stonnx.cli._tables import print_verification
+
+    output.heading(f"{artifact}, compared with the original model")
+    print_verification(output, report)
+    output.text()
+    if report.passed:
+        output.text("PASS: every variant is within its tolerance.")
+    else:
+        output.text("FAIL: a variant is outside its tolerance, so its vectors are not the original's.")

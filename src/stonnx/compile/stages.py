@@ -1,0 +1,32 @@
+"""The module chain as the manifest tells it."""
+
+from __future__ import annotations
+
+from stonnx.artifact import Stage
+from stonnx.checkpoint.spec import Dense, HeadModule, LayerNorm, Pooling
+from stonnx.graph import Blueprint
+
+__all__ = ["describe_stages"]
+
+
+def describe_stages(blueprint: Blueprint) -> tuple[Stage, ...]:
+    """One stage per module, the transformer first."""
+    transformer = Stage(kind="Transformer", options={"family": blueprint.family, "width": blueprint.encoder.width})
+    return (transformer, *(_stage(module) for module in blueprint.spec.head))
+
+
+def _stage(module: HeadModule) -> Stage:
+    options: dict[str, object] = {}
+    if isinstance(module, Pooling):
+        options = {"pooling_mode": list(module.modes), "include_prompt": module.include_prompt}
+    elif isinstance(module, Dense):
+        options = {
+            "in_features": module.in_features,
+            "out_features": module.out_features,
+            "bias": module.bias,
+            "activation": module.activation,
+            "use_residual": module.use_residual,
+        }
+    elif isinstance(module, LayerNorm):
+        options = {"dimension": module.dimension}
+    return Stage(kind=type(module).__name__, options=options)

@@ -1,0 +1,74 @@
+"""The error tree of stonnx, drawn once.
+
+    StonnxError                      everything that stonnx raises on purpose
+    ├── UsageError                   an argument is wrong (also a ValueError)
+    ├── CheckpointError              the source is not a readable model folder
+    ├── ArtifactError                the artifact is missing, broken or too new
+    ├── UnsupportedModelError        a model, module or option that stonnx does not author
+    ├── MissingExtraError            an optional dependency is not installed
+    ├── VerificationError            the vectors are not the original's, within tolerance
+    └── RunError                     the machine said no: disk full, network, engine failure
+
+A message says what is wrong with the value that was found and what was expected;
+``hint`` says what to do next. The command line maps each class to an exit code in
+one table (``stonnx.cli._exit``).
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArtifactError",
+    "CheckpointError",
+    "MissingExtraError",
+    "RunError",
+    "StonnxError",
+    "UnsupportedModelError",
+    "UsageError",
+    "VerificationError",
+]
+
+
+class StonnxError(Exception):
+    """Base class of every error that stonnx raises on purpose.
+
+    Args:
+        message: What is wrong with the value that was found, and what was expected.
+        hint: The next step for the user, usually a command; None when there is none.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """The message, followed by the hint on its own line."""
+        return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
+
+
+class UsageError(StonnxError, ValueError):
+    """An argument is wrong: the caller can repair it."""
+
+
+class CheckpointError(StonnxError):
+    """The source is not a model folder, or a file in it is missing or damaged."""
+
+
+class ArtifactError(StonnxError):
+    """The artifact is missing, damaged, hostile, or written by a newer stonnx."""
+
+
+class UnsupportedModelError(StonnxError):
+    """The model is readable, but stonnx does not author this architecture, module or option."""
+
+
+class MissingExtraError(StonnxError):
+    """An optional dependency is not installed; the hint is the exact pip line."""
+
+
+class VerificationError(StonnxError):
+    """The measured fidelity is outside the tolerance."""
+
+
+class RunError(StonnxError):
+    """The work could not be carried out: disk full, no network, engine failure."""

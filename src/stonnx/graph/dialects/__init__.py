@@ -1,0 +1,9 @@
+"""One dialect per target; each is one file."""
+
+from __future__ import annotations
+
+from stonnx.graph.dialects.base import Dialect
+from stonnx.graph.dialects.ort_cpu import OrtCpu
+from stonnx.graph.dialects.portable import Portable
+
+__all__ = ["Dialect", "OrtCpu", "Portable"]

@@ -1,0 +1,84 @@
+"""ONNX Runtime on CPU: its fused operators, no mask.
+
+Why these operators, measured in docs/decisions/0002-optimised-graph.md:
+
+* MultiHeadAttention without a mask takes ONNX Runtime's flash attention; with the biases as
+  its own input, adding and transposing run on all threads.
+* SkipLayerNormalization adds bias and residual in the same pass.
+* The token type of a single text is 0, so that row is added to the position table ahead of time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stonnx.graph.blocks import Activation, AttentionBlock, EmbeddingBlock, GraphInputs, Norm, matrix, vector
+from stonnx.graph.builder import CONTRIB, GraphBuilder
+from stonnx.graph.parameters import Parameters
+
+__all__ = ["OrtCpu"]
+
+
+class OrtCpu:
+    """The dialect of ``onnx/model_optimized.onnx``."""
+
+    name = "ort_cpu"
+    equal_lengths = True
+
+    def declare_inputs(self, g: GraphBuilder, *, prompt_length: bool) -> GraphInputs:
+        """``input_ids`` alone: rows of one batch have equal lengths and need no mask."""
+        return GraphInputs(
+            input_ids=g.input("input_ids", ("rows", "tokens")),
+            attention_mask=None,
+            token_type_ids=None,
+            prompt_length=g.input("prompt_length", (), default=0) if prompt_length else None,
+        )
+
+    def embed(self, g: GraphBuilder, p: Parameters, inputs: GraphInputs, block: EmbeddingBlock) -> str:
+        """Word table plus one table for position and token type 0."""
+
+        def offsets() -> NDArray[np.float32]:
+            table: NDArray[np.float32] = p.get(block.position) + p.get(block.token_type)[0]
+            return table[np.newaxis]  # (1, positions, width)
+
+        words = g.op("Gather", [vector(g, p, block.word), inputs.input_ids])
+        table = g.weight(f"{block.position}+token_type_0", offsets)
+        length = g.op("Shape", [inputs.input_ids], attributes={"start": 1, "end": 2})
+        positions = g.op("Slice", [table, g.ints(0), length, g.ints(1)])  # (1, tokens, width)
+        return self._skip_norm(g, p, [words, positions], None, block.norm)
+
+    def attend(
+        self,
+        g: GraphBuilder,
+        p: Parameters,
+        x: str,
+        inputs: GraphInputs,  # noqa: ARG002 - no mask here
+        block: AttentionBlock,
+    ) -> str:
+        """Three products and one fused attention."""
+        linears = (block.query, block.key, block.value)
+
+        def biases() -> NDArray[np.float32]:
+            return np.concatenate([p.get(linear.bias) for linear in linears])
+
+        projected = [g.op("MatMul", [x, matrix(g, p, linear.weight)]) for linear in linears]
+        bias = g.weight(f"{block.query.bias}+key+value", biases)
+        return g.op("MultiHeadAttention", [*projected, bias], domain=CONTRIB, attributes={"num_heads": block.heads})
+
+    def add_norm(self, g: GraphBuilder, p: Parameters, x: str, residual: str, bias: str, norm: Norm) -> str:
+        """One SkipLayerNormalization."""
+        return self._skip_norm(g, p, [x, residual], bias, norm)
+
+    def activate(self, g: GraphBuilder, p: Parameters, x: str, bias: str, activation: Activation) -> str:
+        """BiasGelu (exact), FastGelu (tanh), or an addition and Relu."""
+        inputs = [x, vector(g, p, bias)]
+        if activation == "relu":
+            return g.op("Relu", [g.op("Add", inputs)])
+        return g.op("BiasGelu" if activation == "gelu" else "FastGelu", inputs, domain=CONTRIB)
+
+    def _skip_norm(self, g: GraphBuilder, p: Parameters, terms: list[str], bias: str | None, norm: Norm) -> str:
+        inputs = [*terms, vector(g, p, norm.weight), vector(g, p, norm.bias)]
+        if bias is not None:
+            inputs.append(vector(g, p, bias))
+        return g.op("SkipLayerNormalization", inputs, domain=CONTRIB, attributes={"epsilon": norm.eps})

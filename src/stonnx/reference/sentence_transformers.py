@@ -1,0 +1,125 @@
+"""The original model, run by sentence-transformers on torch, float32, CPU."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stonnx._extras import available, require
+from stonnx.artifact import clean_text
+from stonnx.errors import RunError
+from stonnx.reference.bare_folder import readable_folder
+
+__all__ = ["ReferenceEncoder", "reference_available"]
+
+_DISTRIBUTIONS = ("sentence-transformers", "transformers", "torch")
+
+
+def reference_available() -> bool:
+    """Whether torch and sentence-transformers can be imported, without importing them."""
+    return available("torch") and available("sentence_transformers")
+
+
+class ReferenceEncoder:
+    """The original model; build one with ``load``.
+
+    Attributes:
+        versions: Versions of sentence-transformers, transformers and torch, and the dtype.
+    """
+
+    def __init__(self, model: Any, versions: dict[str, str]) -> None:
+        self._model = model
+        self.versions = versions
+
+    @classmethod
+    def load(cls, source: str | Path, *, threads: int | None = None) -> Self:
+        """Load a model folder.
+
+        Args:
+            source: A Sentence Transformers or Hugging Face folder, or a hub id ``org/name[@revision]``.
+            threads: Torch's intra-op threads, for the whole process; None leaves them alone.
+
+        Raises:
+            MissingExtraError: torch or sentence-transformers is not installed.
+            RunError: sentence-transformers cannot load the folder.
+        """
+        purpose = "run the original model"
+        torch = require("torch", extra="reference", purpose=purpose)
+        library = require("sentence_transformers", extra="reference", purpose=purpose)
+        require("transformers.utils.logging", extra="reference", purpose=purpose).disable_progress_bar()
+        if threads is not None:
+            torch.set_num_threads(threads)
+        with ExitStack() as stack:
+            path = Path(source)
+            options = _hub_options(str(source))
+            if path.is_dir():
+                options = {
+                    "model_name_or_path": str(stack.enter_context(readable_folder(path))),
+                    "local_files_only": True,
+                }
+            try:
+                model = library.SentenceTransformer(
+                    **options, device="cpu", trust_remote_code=False, model_kwargs={"torch_dtype": torch.float32}
+                )
+            except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as exc:
+                raise RunError(
+                    f"sentence-transformers cannot load {source}: {exc}",
+                    hint="Check the folder with sentence-transformers.",
+                ) from exc
+        versions = {name: importlib.metadata.version(name) for name in _DISTRIBUTIONS}
+        return cls(model.float().eval(), {**versions, "dtype": "float32"})
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest token row, special tokens included."""
+        return int(self._model.max_seq_length)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt: str | None = None,
+        normalize: bool = False,
+        batch_size: int = 32,
+        show_progress: bool = False,
+    ) -> NDArray[np.float32]:
+        """Embed texts.
+
+        Args:
+            texts: The texts; lone surrogates become U+FFFD, as on our side.
+            prompt: Put before every text; None for the model's default prompt, if it has one.
+            normalize: Scale each vector to unit length.
+            batch_size: Rows of one forward pass.
+            show_progress: Show sentence-transformers' own bar.
+
+        Returns:
+            float32, shape (len(texts), dimension), in input order.
+
+        Raises:
+            RunError: The forward pass failed.
+        """
+        cleaned = [clean_text(text) for text in texts]
+        try:
+            vectors = self._model.encode(
+                cleaned,
+                prompt=prompt,
+                batch_size=batch_size,
+                normalize_embeddings=normalize,
+                show_progress_bar=show_progress,
+                convert_to_numpy=True,
+            )
+        except (ValueError, RuntimeError, IndexError) as exc:
+            raise RunError(f"sentence-transformers failed: {exc}") from exc
+        result: NDArray[np.float32] = np.asarray(vectors, dtype=np.float32)
+        return result
+
+
+def _hub_options(source: str) -> dict[str, Any]:
+    name, _, revision = source.partition("@")
+    return {"model_name_or_path": name, "revision": revision or None}

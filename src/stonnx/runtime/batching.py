@@ -1,0 +1,100 @@
+"""Which rows run together: batches planned by tokens, longest first."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stonnx.runtime.engines.base import Batch
+from stonnx.runtime.tokenize import TokenRows
+
+__all__ = ["DEFAULT_BATCH_TOKENS", "plan_batches", "stack_rows"]
+
+DEFAULT_BATCH_TOKENS = 1024
+"""Rows times longest row of one run.
+
+On two cores the time per token of a MiniLM layer was the same, within noise, from 128 to 8,192 tokens a run, but
+ONNX Runtime's memory grew by 32 MB at 1,024 and by 235 MB at 8,192. Much smaller runs pay the cost of a run too often.
+"""
+
+# Where padding is allowed, at most 1/8 of a batch's area: a run more costs about as much as twenty tokens.
+_PADDING_PARTS = 8
+
+
+def plan_batches(lengths: NDArray[np.int64], *, batch_tokens: int, equal_lengths: bool) -> list[NDArray[np.int64]]:
+    """Split rows into batches whose area (rows times longest row) stays within a budget.
+
+    Rows are sorted by token count, longest first (the memory peak comes at once), ties in input
+    order, so the plan depends on nothing but the arguments.
+
+    Args:
+        lengths: Token count of each row, int64, shape (rows).
+        batch_tokens: Largest area of a batch, at least 1; a row longer than that goes alone.
+        equal_lengths: All rows of a batch must have the same token count. Otherwise shorter rows may
+            join, while padding stays below an eighth of the area.
+
+    Returns:
+        Row numbers of each batch, int64, never empty; every row is in exactly one batch.
+    """
+    if not len(lengths):
+        return []
+    order = np.argsort(-lengths, kind="stable")
+    ordered = np.maximum(lengths[order], 1)  # a row without tokens runs as one padding token
+    if equal_lengths:
+        return _split_equal(order, ordered, batch_tokens)
+    return _split_padded(order, ordered, batch_tokens)
+
+
+def _split_equal(order: NDArray[np.int64], ordered: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:
+    batches: list[NDArray[np.int64]] = []
+    borders = np.flatnonzero(np.diff(ordered)) + 1
+    for start, stop in zip([0, *borders], [*borders, len(order)], strict=True):
+        group = order[start:stop]
+        capacity = max(1, batch_tokens // int(ordered[start]))
+        # Even parts: a full batch and a remainder of one row would be slower than two halves.
+        batches.extend(np.array_split(group, -(-len(group) // capacity)))
+    return batches
+
+
+def _split_padded(order: NDArray[np.int64], ordered: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:
+    batches: list[NDArray[np.int64]] = []
+    start = 0
+    while start < len(order):
+        longest = int(ordered[start])
+        candidates = ordered[start : start + max(1, batch_tokens // longest)]
+        area = longest * np.arange(1, len(candidates) + 1)
+        padding = area - np.cumsum(candidates)
+        # Rows get shorter, so the share of padding only grows: the ones that fit come first.
+        rows = int(np.count_nonzero(padding * _PADDING_PARTS <= area))
+        batches.append(order[start : start + rows])
+        start += rows
+    return batches
+
+
+def stack_rows(rows: TokenRows, index: NDArray[np.int64], *, pad_id: int, prompt_length: int) -> Batch:
+    """The batch of some rows, padded at the end up to the longest of them.
+
+    Args:
+        rows: All token rows.
+        index: Row numbers, int64, shape (rows of the batch), not empty.
+        pad_id: Token that fills short rows.
+        prompt_length: Leading tokens that pooling leaves out; 0 for none.
+
+    Returns:
+        Input ids, int64, shape (rows of the batch, longest), and a mask unless all rows are equally long.
+    """
+    starts = rows.offsets[index][:, None]
+    lengths = rows.offsets[index + 1][:, None] - starts
+    columns = np.arange(max(1, int(lengths.max())))[None, :]  # (1, longest)
+    filled = columns < lengths  # (rows, longest)
+    if filled.all():
+        return Batch(input_ids=rows.ids[starts + columns].astype(np.int64), prompt_length=prompt_length)
+    ids = np.full(filled.shape, pad_id, dtype=np.int64)
+    ids[filled] = rows.ids[(starts + columns)[filled]]
+    # A row without a single token attends to one padding token: a mask of zeros has no mean.
+    mask = columns < np.maximum(lengths, 1)
+    return Batch(
+        input_ids=ids,
+        attention_mask=None if mask.all() else mask.astype(np.int64),
+        prompt_length=prompt_length,
+    )

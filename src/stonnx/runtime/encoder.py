@@ -1,0 +1,239 @@
+"""``Encoder``: texts in, sentence embeddings out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stonnx.artifact import Artifact
+from stonnx.artifact.manifest import Variant
+from stonnx.errors import ArtifactError, UsageError
+from stonnx.runtime.batching import DEFAULT_BATCH_TOKENS, plan_batches, stack_rows
+from stonnx.runtime.cores import usable_cores
+from stonnx.runtime.engines.base import Engine
+from stonnx.runtime.inputs import as_texts, positive_int, resolve_prompt, resolve_truncate_dim
+from stonnx.runtime.loading import choose_variant, open_checked
+from stonnx.runtime.progress import text_progress
+from stonnx.runtime.similarity import normalize_rows, similarity_matrix
+from stonnx.runtime.tokenize import TextTokenizer, TokenRows
+
+__all__ = ["Encoder"]
+
+logger = logging.getLogger("stonnx")
+
+# Texts are tokenized and sorted this many at a time: enough to find equal lengths, and token rows of a
+# million long texts never lie in memory at once.
+_WINDOW_TEXTS = 50_000
+
+
+class Encoder:
+    """Runs an artifact. Safe to call from several threads; ``load`` makes one.
+
+    Args:
+        artifact: The artifact that the other arguments come from.
+        variant: One of its variants.
+        engine: Runs the variant's graph; closed with the encoder.
+        tokenizer: The artifact's tokenizer.
+        threads: Threads of one engine run.
+    """
+
+    def __init__(
+        self, artifact: Artifact, *, variant: Variant, engine: Engine, tokenizer: TextTokenizer, threads: int
+    ) -> None:
+        self._artifact = artifact
+        self._variant = variant
+        self._engine = engine
+        self._tokenizer = tokenizer
+        self._threads = threads
+        self._counter_lock = threading.Lock()
+        self._truncated_texts = 0
+        self._closed = False
+
+    @classmethod
+    def load(cls, artifact: str | Path | Artifact, *, variant: str = "auto", threads: int | None = None) -> Self:
+        """Open an artifact; every file that is used is compared with its SHA-256 first.
+
+        Args:
+            artifact: The folder that ``stonnx convert`` wrote.
+            variant: Name of a variant; ``"auto"`` takes the first whose engine is installed. An engine that
+                was asked for and is missing is an error, never replaced by another one.
+            threads: Threads of one engine run; None for the cores that this process may use.
+
+        Raises:
+            UsageError: There is no such variant, or ``threads`` is not a whole number of at least 1.
+            ArtifactError: The artifact is missing, damaged or too new.
+            MissingExtraError: The engine is not installed; the hint is the pip line.
+            UnsupportedModelError: The variant needs an engine that this stonnx does not have.
+        """
+        count = usable_cores() if threads is None else positive_int(threads, name="threads")
+        opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
+        chosen = choose_variant(opened, variant)
+        engine, tokenizer = open_checked(opened, chosen, threads=count)
+        return cls(opened, variant=chosen, engine=engine, tokenizer=tokenizer, threads=count)
+
+    @property
+    def artifact(self) -> Artifact:
+        """The artifact that runs."""
+        return self._artifact
+
+    @property
+    def variant(self) -> Variant:
+        """The variant that runs."""
+        return self._variant
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that runs, for its name and version."""
+        return self._engine
+
+    @property
+    def threads(self) -> int:
+        """Threads of one engine run."""
+        return self._threads
+
+    @property
+    def dimension(self) -> int:
+        """Components of an embedding, unless ``truncate_dim`` cuts it."""
+        return self._artifact.manifest.dimension
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest token row, special tokens included; longer texts are truncated."""
+        return self._tokenizer.max_tokens
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """Prompt texts by name, read-only."""
+        return MappingProxyType(self._artifact.manifest.prompts)
+
+    @property
+    def default_prompt_name(self) -> str | None:
+        """The prompt used when the caller names none; None for no prompt."""
+        return self._artifact.manifest.default_prompt_name
+
+    @property
+    def truncated_texts(self) -> int:
+        """How many texts were longer than ``max_tokens`` and were truncated, since the encoder was loaded."""
+        return self._truncated_texts
+
+    def encode(
+        self,
+        texts: str | Iterable[str],
+        *,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        truncate_dim: int | None = None,
+        normalize: bool | None = None,
+        batch_tokens: int | None = None,
+        show_progress: bool = False,
+    ) -> NDArray[np.float32]:
+        """Sentence embeddings of texts, in input order. Equal texts are computed each time.
+
+        Args:
+            texts: One str, or any iterable of str.
+            prompt: Put in front of each text; it wins over ``prompt_name``.
+            prompt_name: Name of one of ``prompts``; None for the default prompt, if there is one.
+            truncate_dim: Leading components to keep; None for the model's default, usually all.
+            normalize: True scales each embedding to unit length, after ``truncate_dim`` (one of zeros stays).
+                None and False give the model's own output.
+            batch_tokens: Rows times longest row of one engine run; None for a default that suits CPUs.
+            show_progress: Draw a progress bar on stderr.
+
+        Returns:
+            float32, shape (texts, components); (components,) for one str, (0, components) for none.
+
+        Raises:
+            UsageError: An argument is wrong; the message names the value found.
+            RunError: The engine failed.
+            ArtifactError: The graph's output is not of the manifest's dimension.
+        """
+        if self._closed:
+            raise UsageError("This encoder is closed.", hint="Load it again with Encoder.load.")
+        manifest = self._artifact.manifest
+        items, single = as_texts(texts)
+        front = resolve_prompt(manifest.prompts, manifest.default_prompt_name, prompt=prompt, prompt_name=prompt_name)
+        kept = resolve_truncate_dim(truncate_dim, default=manifest.truncate_dim, dimension=manifest.dimension)
+        budget = DEFAULT_BATCH_TOKENS if batch_tokens is None else positive_int(batch_tokens, name="batch_tokens")
+        prompt_length = self._tokenizer.prompt_length(front) if "prompt_length" in self._variant.inputs else 0
+        out = np.empty((len(items), kept), dtype=np.float32)
+        truncated = 0
+        with text_progress(len(items), show=show_progress) as advance:
+            for start in range(0, len(items), _WINDOW_TEXTS):
+                rows = self._tokenizer.rows(items[start : start + _WINDOW_TEXTS], prompt=front)
+                truncated += rows.truncated
+                for index, vectors in self._run(rows, prompt_length=prompt_length, batch_tokens=budget):
+                    out[start + index] = vectors[:, :kept]
+                    advance(len(index))
+        self._count_truncated(truncated, len(items))
+        if normalize:
+            normalize_rows(out)
+        return out[0] if single else out
+
+    def similarity(self, a: ArrayLike, b: ArrayLike) -> NDArray[np.float32]:
+        """Similarity of embeddings by the function that the model was made for (cosine where it names none).
+
+        Args:
+            a: float32, shape (rows of a, dimension) or (dimension,).
+            b: float32, shape (rows of b, dimension) or (dimension,).
+
+        Returns:
+            float32, shape (rows of a, rows of b); distances come negated, so that larger is more similar.
+
+        Raises:
+            UsageError: The shapes do not fit.
+        """
+        return similarity_matrix(a, b, function=self._artifact.manifest.similarity or "cosine")
+
+    def close(self) -> None:
+        """Release the engine; closing twice is harmless."""
+        self._closed = True
+        self._engine.close()
+
+    def _run(
+        self, rows: TokenRows, *, prompt_length: int, batch_tokens: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Row numbers and their embeddings, float32, shape (rows of the batch, dimension), batch by batch."""
+        plan = plan_batches(rows.lengths, batch_tokens=batch_tokens, equal_lengths=self._variant.equal_lengths)
+        for index in plan:
+            pad_id = self._artifact.manifest.tokenizer.pad_id
+            vectors = self._engine.run(stack_rows(rows, index, pad_id=pad_id, prompt_length=prompt_length))
+            if vectors.shape != (len(index), self.dimension):
+                raise ArtifactError(
+                    f"The graph {self._variant.graph} gives vectors of the shape {vectors.shape} for {len(index)} "
+                    f"texts; the manifest says dimension {self.dimension}.",
+                    hint="Convert the model again.",
+                )
+            yield index, vectors
+
+    def _count_truncated(self, truncated: int, texts: int) -> None:
+        if not truncated:
+            return
+        with self._counter_lock:
+            first = self._truncated_texts == 0
+            self._truncated_texts += truncated
+        if first:  # once per encoder: the count is there for callers who want more
+            logger.warning(
+                "%d of %d texts were longer than %d tokens and were truncated", truncated, texts, self.max_tokens
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._closed else ""
+        return (
+            f"Encoder({str(self._artifact.path)!r}, variant={self._variant.name!r}, dimension={self.dimension}, "
+            f"max_tokens={self.max_tokens}, threads={self._threads}{state})"
+        )

@@ -1,0 +1,115 @@
+"""Arguments of ``encode``: checked once, with a message that names the value found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+
+from stonnx.errors import UsageError
+
+__all__ = ["as_texts", "positive_int", "resolve_prompt", "resolve_truncate_dim"]
+
+
+def as_texts(texts: object) -> tuple[list[str], bool]:
+    """The texts as a list, and whether the caller gave a single str.
+
+    Args:
+        texts: A str, or an iterable of str: list, tuple, generator, NumPy array, pandas Series.
+
+    Raises:
+        UsageError: It is neither, has no order (a set, a mapping), or holds something that is not a str.
+    """
+    if isinstance(texts, np.ndarray):
+        texts = texts.tolist()  # a 0-d array gives its str; a 2-d one nested lists, refused below
+    if isinstance(texts, str):
+        return [str(texts)], True
+    unordered = isinstance(texts, (bytes, bytearray, Mapping, AbstractSet))
+    if unordered or not isinstance(texts, Iterable):
+        raise UsageError(f"texts is {_kind(texts)}; expected a str or a list of str.", hint=_hint(texts))
+    items = list(texts)
+    for index, item in enumerate(items):
+        if not isinstance(item, str):
+            raise UsageError(f"texts[{index}] is {_kind(item)}; expected a str.", hint=_hint(item))
+    return items, False
+
+
+def resolve_prompt(
+    prompts: Mapping[str, str], default_name: str | None, *, prompt: str | None, prompt_name: str | None
+) -> str:
+    """The prompt to put in front of each text, chosen as sentence-transformers does.
+
+    Args:
+        prompts: Prompt texts by name.
+        default_name: The prompt for callers that name none; None for no prompt.
+        prompt: A prompt text; it wins over ``prompt_name``.
+        prompt_name: A name in ``prompts``.
+
+    Returns:
+        The prompt, empty for none.
+
+    Raises:
+        UsageError: ``prompt`` is not a str, or there is no prompt of that name.
+    """
+    if prompt is not None:
+        if not isinstance(prompt, str):
+            raise UsageError(f"prompt is {_kind(prompt)}; expected a str.")
+        return prompt
+    if prompt_name is None:
+        return "" if default_name is None else prompts.get(default_name, "")
+    if prompt_name not in prompts:
+        names = ", ".join(map(repr, prompts)) or "none"
+        raise UsageError(
+            f"There is no prompt {prompt_name!r}; this model has: {names}.", hint="Pass the prompt's text as prompt."
+        )
+    return prompts[prompt_name]
+
+
+def resolve_truncate_dim(truncate_dim: int | None, *, default: int | None, dimension: int) -> int:
+    """How many leading components to keep.
+
+    Args:
+        truncate_dim: What the caller asked for; None for the model's default.
+        default: The model's default; None for all.
+        dimension: Components that the model has.
+
+    Raises:
+        UsageError: It is not an int between 1 and ``dimension``.
+    """
+    if truncate_dim is None:
+        return dimension if default is None else min(default, dimension)
+    kept = positive_int(truncate_dim, name="truncate_dim")
+    if kept > dimension:
+        raise UsageError(
+            f"truncate_dim is {kept}; the model has {dimension} dimensions, so 1 to {dimension} can be kept."
+        )
+    return kept
+
+
+def positive_int(value: object, *, name: str) -> int:
+    """``value`` as an int (NumPy integers are welcome, booleans are not).
+
+    Raises:
+        UsageError: It is not an integer, or below 1.
+    """
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise UsageError(f"{name} is {value!r}; expected a whole number of at least 1.")
+    if value < 1:
+        raise UsageError(f"{name} is {value}; expected at least 1.")
+    return int(value)
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _hint(value: object) -> str | None:
+    if isinstance(value, (bytes, bytearray)):
+        return 'Decode it first: value.decode("utf-8").'
+    if isinstance(value, (list, tuple)):
+        return "Pass one flat list of texts."
+    return None

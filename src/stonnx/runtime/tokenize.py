@@ -1,0 +1,147 @@
+"""Text to token rows, cut where sentence-transformers would cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stonnx.artifact.texts import clean_text
+from stonnx.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+__all__ = ["TextTokenizer", "TokenRows"]
+
+# The library's own results weigh about a hundred bytes per token before they are packed, and a text is
+# tokenized whole before it is cut, so a chunk is bounded by texts and by characters.
+_CHUNK_TEXTS = 1024
+_CHUNK_CHARACTERS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRows:
+    """Token rows of unequal length, end to end in one array.
+
+    Attributes:
+        ids: int32, shape (tokens of all rows).
+        offsets: int64, shape (rows + 1); row ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
+        truncated: How many rows were cut at the limit.
+    """
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    truncated: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Token count of each row, int64, shape (rows)."""
+        return np.diff(self.offsets)
+
+
+class TextTokenizer:
+    """The tokenizer of an artifact, with its own limit. Safe to call from several threads.
+
+    Truncation and padding stored inside ``tokenizer.json`` are ignored: several models carry
+    values there that sentence-transformers does not use.
+
+    Args:
+        file: A ``tokenizer.json``.
+        max_tokens: Longest row, special tokens included.
+
+    Raises:
+        ArtifactError: The file is not a tokenizer, or the limit leaves no room for text.
+    """
+
+    def __init__(self, file: Path, *, max_tokens: int) -> None:
+        self._tokenizer = _load(file)
+        self.max_tokens = max_tokens
+        special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        if max_tokens <= special:
+            raise ArtifactError(
+                f"max_tokens is {max_tokens}, and {file.name} adds {special} special tokens to every text: "
+                "no room is left for text."
+            )
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length=max_tokens)
+
+    def rows(self, texts: Sequence[str], *, prompt: str = "") -> TokenRows:
+        """Tokenize texts, each with ``prompt`` in front.
+
+        Lone surrogates become U+FFFD (``stonnx.artifact.texts.clean_text``).
+
+        Args:
+            texts: Any number of texts.
+            prompt: Prepended to each text; empty for none.
+        """
+        ids: list[NDArray[np.int32]] = []
+        lengths: list[int] = []
+        truncated = 0
+        for chunk in _chunks(texts, prompt):
+            encodings = self._encode(chunk)
+            sizes = [len(encoding) for encoding in encodings]
+            flat = chain.from_iterable(encoding.ids for encoding in encodings)
+            ids.append(np.fromiter(flat, dtype=np.int32, count=sum(sizes)))
+            lengths.extend(sizes)
+            truncated += sum(self._was_cut(encoding) for encoding in encodings)
+        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        return TokenRows(
+            ids=np.concatenate(ids) if ids else np.empty(0, dtype=np.int32), offsets=offsets, truncated=truncated
+        )
+
+    def prompt_length(self, prompt: str) -> int:
+        """Leading tokens that belong to the prompt, as sentence-transformers counts them.
+
+        The prompt is tokenized alone; a special token at its end (``[SEP]``) does not count, one at
+        its start (``[CLS]``) does. 0 for an empty prompt.
+        """
+        if not prompt:
+            return 0
+        ids: list[int] = self._tokenizer.encode(clean_text(prompt)).ids
+        added = self._tokenizer.get_added_tokens_decoder()
+        ends_special = bool(ids) and ids[-1] in added and added[ids[-1]].special
+        return len(ids) - int(ends_special)
+
+    def _encode(self, texts: list[str]) -> list[Encoding]:
+        if len(texts) == 1:  # without waking the library's thread pool
+            return [self._tokenizer.encode(texts[0])]
+        encodings: list[Encoding] = self._tokenizer.encode_batch_fast(texts)
+        return encodings
+
+    def _was_cut(self, encoding: Encoding) -> bool:
+        # `overflowing` copies what was cut off, so it is asked only of rows that reach the limit.
+        return len(encoding) == self.max_tokens and bool(encoding.overflowing)
+
+
+def _load(file: Path) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as exc:  # the library raises nothing narrower
+        raise ArtifactError(f"{file} cannot be read as a tokenizer: {exc}") from exc
+
+
+def _chunks(texts: Sequence[str], prompt: str) -> Iterator[list[str]]:
+    """Cleaned texts in lists that are small enough to tokenize at once."""
+    chunk: list[str] = []
+    characters = 0
+    for text in texts:
+        cleaned = clean_text(prompt + text)
+        chunk.append(cleaned)
+        characters += len(cleaned)
+        if len(chunk) == _CHUNK_TEXTS or characters >= _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk

@@ -1,0 +1,290 @@
+"""Tiny Sentence Transformers folders with random weights, written without torch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stonnx._io import write_json
+from stonnx.checkpoint.spec import Dense, HeadModule, LayerNorm, Normalize, Pooling
+from stonnx.testing._tokenizers import SPECIAL_TOKENS, TokenizerFamily, build_tokenizer
+
+__all__ = ["TinyModel", "make_tiny_model"]
+
+Floats = NDArray[np.float32]
+
+_LEGACY_MODES = {
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "mean": "pooling_mode_mean_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
+    "weightedmean": "pooling_mode_weightedmean_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+}
+_NEW_TYPES = {
+    "Transformer": "sentence_transformers.base.modules.transformer.Transformer",
+    "Pooling": "sentence_transformers.sentence_transformer.modules.pooling.Pooling",
+    "Dense": "sentence_transformers.base.modules.dense.Dense",
+    "LayerNorm": "sentence_transformers.sentence_transformer.modules.layer_norm.LayerNorm",
+    "Normalize": "sentence_transformers.base.modules.normalize.Normalize",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyModel:
+    """What a tiny model looks like.
+
+    Attributes:
+        head: Modules behind the transformer. Each lies in ``{index}_{Kind}``; the ``path`` of a
+            ``Dense`` or ``LayerNorm`` given here is ignored.
+        tokenizer: Family of the tokenizer.
+        lowercase: Whether the ``wordpiece`` tokenizer lowercases.
+        hidden_act: Activation of the feed-forward blocks, as in ``config.json``.
+        hidden: Width of the token vectors; four attention heads share it.
+        layers: Number of transformer layers.
+        positions: Size of the position table.
+        tensor_prefix: Prepended to every tensor name, such as ``"bert."``.
+        dtype: Type of the stored weights.
+        legacy_pooling_config: Write the booleans of older releases instead of ``pooling_mode``.
+        old_module_types: Write ``sentence_transformers.models.X`` instead of the new paths.
+        with_modules_json: False makes a bare Hugging Face folder without any head module.
+        prompts: Prompt texts by name.
+        default_prompt_name: The prompt used when the caller names none.
+        similarity: Similarity function name.
+        max_tokens: ``max_seq_length`` to write; None leaves it to the position limit.
+        seed: Seed of the weights; two seeds give two models.
+    """
+
+    head: tuple[HeadModule, ...] = (Pooling(modes=("mean",)), Normalize())
+    tokenizer: TokenizerFamily = "wordpiece"
+    lowercase: bool = True
+    hidden_act: str = "gelu"
+    hidden: int = 32
+    layers: int = 2
+    positions: int = 64
+    tensor_prefix: str = ""
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    legacy_pooling_config: bool = False
+    old_module_types: bool = False
+    with_modules_json: bool = True
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    default_prompt_name: str | None = None
+    similarity: str | None = "cosine"
+    max_tokens: int | None = None
+    seed: int = 0
+
+
+def make_tiny_model(folder: str | Path, model: TinyModel | None = None) -> Path:
+    """Write a Sentence Transformers folder that sentence-transformers itself can load.
+
+    Args:
+        folder: Where to write; created if needed.
+        model: What to write; None for the defaults of ``TinyModel``.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder)
+    model = model or TinyModel()
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(model.seed)
+    vocab_size = _write_tokenizer(folder, model)
+    write_json(folder / "config.json", _config(model, vocab_size))
+    encoder = {f"{model.tensor_prefix}{name}": value for name, value in _bert_weights(model, vocab_size, rng).items()}
+    _save(folder / "model.safetensors", encoder, model.dtype)
+    if model.with_modules_json:
+        _write_modules(folder, model, rng)
+    return folder
+
+
+def _config(model: TinyModel, vocab_size: int) -> dict[str, Any]:
+    return {
+        "architectures": ["BertModel"],
+        "attention_probs_dropout_prob": 0.1,
+        "hidden_act": model.hidden_act,
+        "hidden_dropout_prob": 0.1,
+        "hidden_size": model.hidden,
+        "initializer_range": 0.02,
+        "intermediate_size": 2 * model.hidden,
+        "layer_norm_eps": 1e-12,
+        "max_position_embeddings": model.positions,
+        "model_type": "bert",
+        "num_attention_heads": 4,
+        "num_hidden_layers": model.layers,
+        "pad_token_id": 0,
+        "position_embedding_type": "absolute",
+        "torch_dtype": model.dtype,
+        "type_vocab_size": 2,
+        "vocab_size": vocab_size,
+    }
+
+
+def _write_tokenizer(folder: Path, model: TinyModel) -> int:
+    tokenizer = build_tokenizer(model.tokenizer, lowercase=model.lowercase)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    special: dict[str, Any] = {f"{name}_token": token for name, token in SPECIAL_TOKENS.items()}
+    config: dict[str, Any] = {
+        "clean_up_tokenization_spaces": True,
+        "model_max_length": model.positions,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        **special,
+    }
+    if model.tokenizer == "wordpiece":
+        bert = {"do_lower_case": model.lowercase, "strip_accents": None, "tokenize_chinese_chars": True}
+        config |= {"tokenizer_class": "BertTokenizer", **bert}
+        pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+        (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8")
+    write_json(folder / "tokenizer_config.json", config)
+    write_json(folder / "special_tokens_map.json", special)
+    return int(tokenizer.get_vocab_size())
+
+
+def _matrix(rng: np.random.Generator, *shape: int) -> Floats:
+    # About 1.5 times the usual fan-in scale, so that texts land well apart.
+    return (rng.standard_normal(shape) * 1.5 / math.sqrt(shape[-1])).astype(np.float32)
+
+
+def _vector(rng: np.random.Generator, size: int, *, around: float = 0.0) -> Floats:
+    return (around + 0.1 * rng.standard_normal(size)).astype(np.float32)
+
+
+def _bert_weights(model: TinyModel, vocab_size: int, rng: np.random.Generator) -> dict[str, Floats]:
+    hidden, wide = model.hidden, 2 * model.hidden
+    tensors = {
+        "embeddings.word_embeddings.weight": _matrix(rng, vocab_size, hidden),
+        "embeddings.position_embeddings.weight": _matrix(rng, model.positions, hidden),
+        "embeddings.token_type_embeddings.weight": _matrix(rng, 2, hidden),
+        "pooler.dense.weight": _matrix(rng, hidden, hidden),
+        "pooler.dense.bias": _vector(rng, hidden),
+        **_norm("embeddings.LayerNorm", hidden, rng),
+    }
+    shapes = {
+        "attention.self.query": (hidden, hidden),
+        "attention.self.key": (hidden, hidden),
+        "attention.self.value": (hidden, hidden),
+        "attention.output.dense": (hidden, hidden),
+        "intermediate.dense": (wide, hidden),
+        "output.dense": (hidden, wide),
+    }
+    for layer in range(model.layers):
+        prefix = f"encoder.layer.{layer}"
+        for name, shape in shapes.items():
+            tensors[f"{prefix}.{name}.weight"] = _matrix(rng, *shape)
+            tensors[f"{prefix}.{name}.bias"] = _vector(rng, shape[0])
+        tensors |= _norm(f"{prefix}.attention.output.LayerNorm", hidden, rng)
+        tensors |= _norm(f"{prefix}.output.LayerNorm", hidden, rng)
+    return tensors
+
+
+def _norm(prefix: str, size: int, rng: np.random.Generator) -> dict[str, Floats]:
+    return {f"{prefix}.weight": _vector(rng, size, around=1.0), f"{prefix}.bias": _vector(rng, size)}
+
+
+def _write_modules(folder: Path, model: TinyModel, rng: np.random.Generator) -> None:
+    modules = [{"idx": 0, "name": "0", "path": "", "type": _type_name(model, "Transformer")}]
+    for index, module in enumerate(model.head, start=1):
+        kind = type(module).__name__
+        path = f"{index}_{kind}"
+        modules.append({"idx": index, "name": str(index), "path": path, "type": _type_name(model, kind)})
+        (folder / path).mkdir(exist_ok=True)
+        _write_head(folder / path, module, model, rng)
+    write_json(folder / "modules.json", modules)
+    sentence_config: dict[str, Any] = {"do_lower_case": False}
+    if model.max_tokens is not None:
+        sentence_config["max_seq_length"] = model.max_tokens
+    write_json(folder / "sentence_bert_config.json", sentence_config)
+    write_json(
+        folder / "config_sentence_transformers.json",
+        {
+            "__version__": {"sentence_transformers": "6.2.0"},
+            "model_type": "SentenceTransformer",
+            "prompts": dict(model.prompts),
+            "default_prompt_name": model.default_prompt_name,
+            "similarity_fn_name": model.similarity,
+        },
+    )
+
+
+def _type_name(model: TinyModel, kind: str) -> str:
+    return f"sentence_transformers.models.{kind}" if model.old_module_types else _NEW_TYPES[kind]
+
+
+def _write_head(path: Path, module: HeadModule, model: TinyModel, rng: np.random.Generator) -> None:
+    """Write one head module's ``config.json`` and, where it has any, its weights."""
+    match module:
+        case Pooling():
+            write_json(path / "config.json", _pooling_config(module, model))
+        case Dense():
+            write_json(path / "config.json", _dense_config(module))
+            _save(path / "model.safetensors", _dense_weights(module, rng), model.dtype)
+        case LayerNorm():
+            write_json(path / "config.json", {"dimension": module.dimension})
+            _save(path / "model.safetensors", _norm("norm", module.dimension, rng), model.dtype)
+        case Normalize():
+            names = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding"}
+            write_json(path / "config.json", names)
+
+
+def _pooling_config(module: Pooling, model: TinyModel) -> dict[str, Any]:
+    if model.legacy_pooling_config:
+        booleans = {key: mode in module.modes for mode, key in _LEGACY_MODES.items()}
+        return {"word_embedding_dimension": model.hidden, **booleans, "include_prompt": module.include_prompt}
+    modes = module.modes[0] if len(module.modes) == 1 else list(module.modes)
+    return {"embedding_dimension": model.hidden, "pooling_mode": modes, "include_prompt": module.include_prompt}
+
+
+def _dense_config(module: Dense) -> dict[str, Any]:
+    return {
+        "in_features": module.in_features,
+        "out_features": module.out_features,
+        "bias": module.bias,
+        "activation_function": f"torch.nn.modules.{_activation_path(module.activation)}",
+        "module_input_name": "sentence_embedding",
+        "module_output_name": "sentence_embedding",
+        **({"use_residual": True} if module.use_residual else {}),
+    }
+
+
+def _activation_path(activation: str) -> str:
+    return "linear.Identity" if activation == "Identity" else f"activation.{activation}"
+
+
+def _dense_weights(module: Dense, rng: np.random.Generator) -> dict[str, Floats]:
+    tensors = {"linear.weight": _matrix(rng, module.out_features, module.in_features)}
+    if module.bias:
+        tensors["linear.bias"] = _vector(rng, module.out_features)
+    if module.activation == "PReLU":
+        tensors["activation_function.weight"] = np.full(1, 0.2, dtype=np.float32)
+    if module.use_residual and module.in_features != module.out_features:
+        tensors["residual.weight"] = _matrix(rng, module.out_features, module.in_features)
+    return tensors
+
+
+def _save(path: Path, tensors: Mapping[str, Floats], dtype: str) -> None:
+    """Write safetensors by its specification: header length, JSON header, data (bfloat16 is not a NumPy type)."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    blobs: list[bytes] = []
+    offset = 0
+    code = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}[dtype]
+    for name, value in sorted(tensors.items()):
+        blob = _stored(value, dtype)
+        header[name] = {"dtype": code, "shape": list(value.shape), "data_offsets": [offset, offset + len(blob)]}
+        blobs.append(blob)
+        offset += len(blob)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blobs))
+
+
+def _stored(value: Floats, dtype: str) -> bytes:
+    if dtype == "bfloat16":
+        # Truncation, not rounding: any bfloat16 bit pattern serves a test.
+        return (np.ascontiguousarray(value).view(np.uint32) >> 16).astype(np.uint16).tobytes()
+    return value.astype(dtype).tobytes()

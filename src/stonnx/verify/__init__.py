@@ -1,0 +1,20 @@
+"""Verification: is the artifact still the original model, on this machine?"""
+
+from __future__ import annotations
+
+from stonnx.verify.probes import probe_texts
+from stonnx.verify.report import Report, Tolerance, VariantReport
+from stonnx.verify.run import make_goldens, verify
+from stonnx.verify.texts import LabelledPair, read_pairs, read_texts
+
+__all__ = [
+    "LabelledPair",
+    "Report",
+    "Tolerance",
+    "VariantReport",
+    "make_goldens",
+    "probe_texts",
+    "read_pairs",
+    "read_texts",
+    "verify",
+]

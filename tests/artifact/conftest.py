@@ -1,0 +1,53 @@
+"""The tiny artifact of ``valid/``, copied for a test to damage, and a stand-in for ``Encoder.load``."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from stonnx.artifact import Artifact, Manifest, check_graph
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def valid(tmp_path: Path) -> Path:
+    """A copy of the valid artifact."""
+    return Path(shutil.copytree(HERE / "valid", tmp_path / "artifact"))
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    return Artifact.open(HERE / "valid").manifest
+
+
+@pytest.fixture
+def load() -> Callable[[Path], Artifact]:
+    """What ``Encoder.load`` and ``verify`` do on the artifact's side."""
+
+    def load(folder: Path) -> Artifact:
+        artifact = Artifact.open(folder)
+        for variant in artifact.manifest.variants:
+            artifact.check_files([*variant.files, artifact.manifest.tokenizer.file])
+            check_graph(artifact, variant)
+        artifact.goldens()
+        return artifact
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def maker() -> ModuleType:
+    """The module ``make_folders``; it needs the onnx package."""
+    pytest.importorskip("onnx")
+    spec = importlib.util.spec_from_file_location("make_folders", HERE / "make_folders.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,381 @@
+"""Write ``valid/`` and ``broken/``: a tiny artifact, and one folder per way to break it.
+
+    python tests/artifact/make_folders.py
+
+The output is deterministic; ``test_folders.py`` compares it with what is committed. A broken folder
+holds ``artifact/`` and ``expected.txt``: one fragment per line that the error must contain.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from stonnx.artifact import (
+    Fidelity,
+    Goldens,
+    Manifest,
+    Source,
+    Stage,
+    TokenizerSpec,
+    Variant,
+    file_entries,
+    manifest_to_json,
+    write_goldens,
+    write_manifest,
+)
+
+DIMENSION = 8
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "hello", "world", "today", "is", "friday", "."]
+TEXTS = ("hello world", "today is friday.", "", "unknown")
+DATA = "model.onnx_data"
+
+
+def write_valid(folder: Path) -> Manifest:
+    """A whole artifact: an embedding table and a mean, in two graphs that share their weights."""
+    (folder / "onnx").mkdir(parents=True)
+    table = np.random.default_rng(7).standard_normal((len(WORDS), DIMENSION)).astype(np.float32)
+    (folder / "onnx" / DATA).write_bytes(table.tobytes())
+    write_graph(folder / "onnx/model.onnx", portable=True)
+    write_graph(folder / "onnx/model_optimized.onnx", portable=False)
+    write_plain(folder / "tokenizer.json", tokenizer())
+    write_plain(folder / "config.json", {"model_type": "bert", "architectures": ["BertModel"]})
+    write_plain(folder / "modules.json", modules())
+    vectors = np.stack([table[token_ids(text)].mean(axis=0) for text in TEXTS])
+    reference = {"sentence-transformers": "6.2.0", "torch": "2.13.0", "dtype": "float32"}
+    write_goldens(folder, Goldens(TEXTS, vectors, reference))
+    manifest = describe(folder)
+    write_manifest(folder, manifest)
+    return manifest
+
+
+def describe(folder: Path) -> Manifest:
+    fidelity = Fidelity(texts=4, cosine_mean=1.0, cosine_min=0.99999994, max_abs_diff=1.2e-07, top10_overlap=1.0)
+    shared = f"onnx/{DATA}"
+    return Manifest(
+        stonnx_version="0.1.0",
+        source=Source(name="org/tiny", revision="0123456789abcdef0123456789abcdef01234567"),
+        architecture="bert",
+        dimension=DIMENSION,
+        tokenizer=TokenizerSpec(file="tokenizer.json", max_tokens=16, pad_id=0),
+        stages=(Stage(kind="Transformer"), Stage(kind="Pooling", options={"pooling_mode": ["mean"]})),
+        prompts={"query": "query: "},
+        default_prompt_name=None,
+        similarity="cosine",
+        truncate_dim=None,
+        variants=(
+            Variant(
+                name="fp32",
+                engine="onnxruntime",
+                graph="onnx/model_optimized.onnx",
+                files=("onnx/model_optimized.onnx", shared),
+                inputs=("input_ids",),
+                equal_lengths=True,
+                fidelity=fidelity,
+            ),
+            Variant(
+                name="portable",
+                engine="onnxruntime",
+                graph="onnx/model.onnx",
+                files=("onnx/model.onnx", shared),
+                inputs=("input_ids", "attention_mask", "token_type_ids"),
+                equal_lengths=False,
+                fidelity=fidelity,
+            ),
+        ),
+        verified=True,
+        files=file_entries(folder),
+    )
+
+
+def write_graph(
+    path: Path, *, portable: bool, location: str = DATA, dimension: int | None = DIMENSION, length: int | None = None
+) -> None:
+    """Gather rows of an external table and average them, with or without a mask."""
+    table = TensorProto(name="table", data_type=TensorProto.FLOAT, dims=[len(WORDS), DIMENSION])
+    table.data_location = TensorProto.EXTERNAL
+    size = len(WORDS) * DIMENSION * 4 if length is None else length
+    for key, value in (("location", location), ("offset", "0"), ("length", str(size))):
+        table.external_data.add(key=key, value=value)
+    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+    last = helper.make_tensor("last", TensorProto.INT64, [1], [-1])
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["rows", "tokens"])
+    sentence = helper.make_tensor_value_info("sentence_embedding", TensorProto.FLOAT, ["rows", dimension])
+    if not portable:
+        nodes = [
+            helper.make_node("Gather", ["table", "input_ids"], ["tokens"]),
+            helper.make_node("ReduceMean", ["tokens", "axis"], ["sentence_embedding"], keepdims=0),
+        ]
+        graph = helper.make_graph(nodes, "optimized", [ids], [sentence], [table, axis])
+    else:
+        mask = helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["rows", "tokens"])
+        kinds = helper.make_tensor_value_info("token_type_ids", TensorProto.INT64, ["rows", "tokens"])
+        hidden = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["rows", "tokens", DIMENSION])
+        nodes = [
+            helper.make_node("Gather", ["table", "input_ids"], ["last_hidden_state"]),
+            helper.make_node("Cast", ["attention_mask"], ["flat_mask"], to=TensorProto.FLOAT),
+            helper.make_node("Unsqueeze", ["flat_mask", "last"], ["mask"]),
+            helper.make_node("Mul", ["last_hidden_state", "mask"], ["masked"]),
+            helper.make_node("ReduceSum", ["masked", "axis"], ["total"], keepdims=0),
+            helper.make_node("ReduceSum", ["mask", "axis"], ["count"], keepdims=0),
+            helper.make_node("Div", ["total", "count"], ["sentence_embedding"]),
+        ]
+        graph = helper.make_graph(nodes, "portable", [ids, mask, kinds], [hidden, sentence], [table, axis, last])
+    model = helper.make_model(
+        graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)], producer_name="stonnx-tests"
+    )
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def tokenizer() -> dict[str, Any]:
+    ends = [{"SpecialToken": {"id": name, "type_id": 0}} for name in ("[CLS]", "[SEP]")]
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [ends[0], {"Sequence": {"id": "A", "type_id": 0}}, ends[1]],
+            "pair": [
+                ends[0],
+                {"Sequence": {"id": "A", "type_id": 0}},
+                ends[1],
+                {"Sequence": {"id": "B", "type_id": 0}},
+            ],
+            "special_tokens": {
+                name: {"id": name, "ids": [WORDS.index(name)], "tokens": [name]} for name in ("[CLS]", "[SEP]")
+            },
+        },
+        "decoder": None,
+        "model": {"type": "WordLevel", "vocab": {word: n for n, word in enumerate(WORDS)}, "unk_token": "[UNK]"},
+    }
+
+
+def modules() -> list[dict[str, Any]]:
+    kinds = (("", "Transformer"), ("1_Pooling", "Pooling"))
+    return [
+        {"idx": n, "name": str(n), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for n, (path, kind) in enumerate(kinds)
+    ]
+
+
+def token_ids(text: str) -> list[int]:
+    words = text.replace(".", " .").split()
+    return [WORDS.index(word) if word in WORDS else 1 for word in ("[CLS]", *words, "[SEP]")]
+
+
+def write_plain(path: Path, value: object) -> None:
+    path.write_bytes((json.dumps(value, indent=1) + "\n").encode("ascii"))
+
+
+# --- ways to break it: each takes the folder of a valid artifact and returns the expected fragments ---
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the parsed ``stonnx.json`` in place, whatever becomes of it."""
+    path = folder / "stonnx.json"
+    value = json.loads(path.read_text(encoding="utf-8"))
+    change(value)
+    write_plain(path, value)
+
+
+def list_again(folder: Path, **changes: Any) -> None:
+    """A manifest whose sizes and hashes are right, as an attacker would write it."""
+    write_plain(folder / "stonnx.json", manifest_to_json(replace(describe(folder), **changes)))
+
+
+def missing_file(folder: Path) -> list[str]:
+    (folder / "tokenizer.json").unlink()
+    return ["tokenizer.json is missing", "convert the model again"]
+
+
+def wrong_size(folder: Path) -> list[str]:
+    path = folder / "onnx" / DATA
+    path.write_bytes(path.read_bytes()[:100])
+    return [f"{DATA} has 100 bytes, but stonnx.json says 320"]
+
+
+def bad_hash(folder: Path) -> list[str]:
+    path = folder / "onnx" / DATA
+    path.write_bytes(b"\0" + path.read_bytes()[1:])
+    return [f"{DATA} was changed", "SHA-256"]
+
+
+def bad_golden_hash(folder: Path) -> list[str]:
+    path = folder / "golden.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    return ["golden.safetensors was changed", "SHA-256"]
+
+
+def newer_schema(folder: Path) -> list[str]:
+    edit(folder, lambda value: value.update(schema_version=2, novelty={"from": "the future"}))
+    return ["written by a newer stonnx", "schema_version is 2", "pip install -U stonnx"]
+
+
+def unknown_key(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["tokenizer"].update(lowercase=True))
+    return ["stonnx.json: tokenizer.lowercase: unknown key", "max_tokens"]
+
+
+def missing_key(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["variants"][1].pop("engine"))
+    return ["stonnx.json: variants[1].engine: missing key"]
+
+
+def wrong_type(folder: Path) -> list[str]:
+    edit(folder, lambda value: value.update(dimension="8"))
+    return ["stonnx.json: dimension: expected an integer, found '8'"]
+
+
+def path_escape(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["tokenizer"].update(file="../../expected.txt"))
+    edit(folder, lambda value: value["files"][0].update(path="../../expected.txt"))
+    return ["stonnx.json: files[0].path: expected a relative POSIX path inside the artifact", "../../expected.txt"]
+
+
+def absolute_path(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["variants"][0].update(graph="/etc/model.onnx"))
+    return ["stonnx.json: variants[0].graph: expected a relative POSIX path", "/etc/model.onnx"]
+
+
+def unlisted_file(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["variants"][0]["files"].append("onnx/more"))
+    return ["variants[0].files[2]: 'onnx/more' is not listed in the files of the artifact"]
+
+
+def wrong_dimension(folder: Path) -> list[str]:
+    edit(folder, lambda value: value.update(dimension=16))
+    return ["sentence_embedding has 8 components, but the dimension in the manifest is 16"]
+
+
+def wrong_dimension_goldens(folder: Path) -> list[str]:
+    write_goldens(folder, Goldens(TEXTS, np.ones((len(TEXTS), 16), np.float32), {}))
+    list_again(folder)
+    return ["golden.safetensors: the vectors have 16 components, but the dimension in stonnx.json is 8"]
+
+
+def golden_count(folder: Path) -> list[str]:
+    write_plain(folder / "golden.json", {"reference": {}, "texts": list(TEXTS[:3])})
+    list_again(folder)
+    return ["goldens", "there are 3 texts and 4 vectors"]
+
+
+def truncated_onnx(folder: Path) -> list[str]:
+    path = folder / "onnx/model_optimized.onnx"
+    path.write_bytes(path.read_bytes()[:150])
+    list_again(folder)
+    return ["model_optimized.onnx: truncated or damaged ONNX", "convert the model again"]
+
+
+def empty_onnx(folder: Path) -> list[str]:
+    (folder / "onnx/model.onnx").write_bytes(b"")
+    list_again(folder)
+    return ["model.onnx: truncated or damaged ONNX"]
+
+
+def external_data_escape(folder: Path) -> list[str]:
+    write_graph(folder / "onnx/model_optimized.onnx", portable=False, location="../../expected.txt")
+    list_again(folder)
+    return ["model_optimized.onnx: external data: expected a relative POSIX path", "../../expected.txt"]
+
+
+def external_data_unlisted(folder: Path) -> list[str]:
+    write_graph(folder / "onnx/model.onnx", portable=True, location="other.bin")
+    list_again(folder)
+    return ["external data: 'onnx/other.bin' is not among the files of variant 'portable'"]
+
+
+def external_data_too_long(folder: Path) -> list[str]:
+    write_graph(folder / "onnx/model.onnx", portable=True, length=4096)
+    list_again(folder)
+    return ["external data: byte 4096 of onnx/model.onnx_data is needed, it has 320"]
+
+
+def wrong_inputs(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["variants"][1].update(inputs=["input_ids", "attention_mask"]))
+    return ["the graph takes attention_mask, input_ids, token_type_ids", "feeds input_ids, attention_mask"]
+
+
+def not_json(folder: Path) -> list[str]:
+    path = folder / "stonnx.json"
+    path.write_bytes(path.read_bytes()[:200])
+    return ["stonnx.json cannot be read as JSON"]
+
+
+def not_a_number(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["variants"][0]["fidelity"].update(cosine_min=float("nan")))
+    return ["stonnx.json cannot be read as JSON", "NaN is not a JSON number"]
+
+
+def duplicate_key(folder: Path) -> list[str]:
+    path = folder / "stonnx.json"
+    path.write_bytes(path.read_bytes().replace(b'"dimension"', b'"dimension": 4,\n  "dimension"', 1))
+    return ["the key 'dimension' is given twice"]
+
+
+def duplicate_variant(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["variants"][1].update(name="fp32"))
+    return ["stonnx.json: variants: the name 'fp32' is given twice"]
+
+
+def no_manifest(folder: Path) -> list[str]:
+    (folder / "stonnx.json").unlink()
+    return ["is a model folder, not a stonnx artifact", "stonnx convert"]
+
+
+BREAKS: tuple[Callable[[Path], list[str]], ...] = (
+    missing_file,
+    wrong_size,
+    bad_hash,
+    bad_golden_hash,
+    newer_schema,
+    unknown_key,
+    missing_key,
+    wrong_type,
+    path_escape,
+    absolute_path,
+    unlisted_file,
+    wrong_dimension,
+    wrong_dimension_goldens,
+    golden_count,
+    truncated_onnx,
+    empty_onnx,
+    external_data_escape,
+    external_data_unlisted,
+    external_data_too_long,
+    wrong_inputs,
+    not_json,
+    not_a_number,
+    duplicate_key,
+    duplicate_variant,
+    no_manifest,
+)
+
+
+def make_folders(root: Path) -> None:
+    """Write ``root/valid`` and ``root/broken``; whatever was there is replaced."""
+    for name in ("valid", "broken"):
+        shutil.rmtree(root / name, ignore_errors=True)
+    write_valid(root / "valid")
+    onnx.checker.check_model(str(root / "valid/onnx/model.onnx"))
+    for damage in BREAKS:
+        folder = root / "broken" / damage.__name__
+        shutil.copytree(root / "valid", folder / "artifact")
+        fragments = damage(folder / "artifact")
+        (folder / "expected.txt").write_bytes("".join(f"{line}\n" for line in fragments).encode("ascii"))
+
+
+if __name__ == "__main__":
+    make_folders(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)

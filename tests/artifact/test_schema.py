@@ -1,0 +1,106 @@
+"""``docs/artifact.schema.json`` and ``docs/artifact.md`` say what the code does."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from stonnx.artifact import manifest as layout
+from stonnx.artifact import manifest_from_json, manifest_to_json
+from stonnx.artifact.rules import INPUTS, PATH_PATTERN, SHA256_PATTERN, VARIANT_PATTERN
+from stonnx.errors import ArtifactError
+
+jsonschema = pytest.importorskip("jsonschema")
+DOCS = Path(__file__).parents[2] / "docs"
+RECORDS = {
+    cls.__name__: cls for cls in vars(layout).values() if dataclasses.is_dataclass(cls) and isinstance(cls, type)
+}
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return json.loads((DOCS / "artifact.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def validator(schema):
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def test_a_manifest_is_valid(validator, manifest):
+    validator.validate(manifest_to_json(manifest))
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS))
+def test_keys_are_the_fields(schema, name):
+    record = schema["$defs"][name]
+    fields = {field.name for field in dataclasses.fields(RECORDS[name])}
+    assert set(record["properties"]) == set(record["required"]) == fields
+    assert record["additionalProperties"] is False
+
+
+def test_patterns_are_those_of_the_code(schema):
+    defs = schema["$defs"]
+    assert defs["path"]["pattern"] == PATH_PATTERN
+    assert defs["FileEntry"]["properties"]["sha256"]["pattern"] == SHA256_PATTERN
+    assert defs["Variant"]["properties"]["name"]["pattern"] == VARIANT_PATTERN
+    assert tuple(defs["Variant"]["properties"]["inputs"]["items"]["enum"]) == INPUTS
+    assert defs["Manifest"]["properties"]["schema_version"]["const"] == layout.SCHEMA_VERSION
+
+
+BROKEN = [
+    (("surplus",), 1),
+    (("tokenizer", "surplus"), 1),
+    (("schema_version",), 2),
+    (("dimension",), 0),
+    (("dimension",), True),
+    (("dimension",), "8"),
+    (("truncate_dim",), 0),
+    (("verified",), None),
+    (("similarity",), "cos"),
+    (("variants",), []),
+    (("variants", 0, "name"), ""),
+    (("variants", 0, "graph"), "model.ort"),
+    (("variants", 0, "files"), []),
+    (("variants", 0, "inputs"), ["attention_mask"]),
+    (("variants", 0, "equal_lengths"), False),
+    (("variants", 1, "equal_lengths"), True),
+    (("variants", 0, "fidelity", "cosine_min"), -2),
+    (("files", 0, "path"), "../secret"),
+    (("files", 0, "path"), "/etc/passwd"),
+    (("files", 0, "path"), "a\\b"),
+    (("files", 0, "path"), "stonnx.json"),
+    (("files", 0, "sha256"), "0"),
+    (("files", 0, "size_bytes"), -1),
+    (("prompts", "query"), None),
+    (("stages", 0, "options"), []),
+]
+
+
+@pytest.mark.parametrize(("at", "value"), BROKEN, ids=lambda part: repr(part)[:40])
+def test_schema_and_code_refuse_the_same(validator, manifest, at, value):
+    document = copy.deepcopy(manifest_to_json(manifest))
+    target = document
+    for key in at[:-1]:
+        target = target[key]
+    target[at[-1]] = value
+    assert not validator.is_valid(document)
+    with pytest.raises(ArtifactError):
+        manifest_from_json(document)
+
+
+def test_the_page_explains_every_key():
+    page = (DOCS / "artifact.md").read_text(encoding="utf-8")
+    for cls in RECORDS.values():
+        for field in dataclasses.fields(cls):
+            assert re.search(rf"[`.]{field.name}[`.\[]", page), f"{cls.__name__}.{field.name}"
+
+
+def test_the_page_is_one_page():
+    assert len((DOCS / "artifact.md").read_text(encoding="utf-8").splitlines()) <= 100

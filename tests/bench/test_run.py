@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+
+import numpy as np
+import pytest
+
+from stonnx.artifact import Artifact, Manifest, Source, TokenizerSpec
+from stonnx.bench import run as run_module
+from stonnx.bench.report import BenchReport, Latency, ProtocolResult
+from stonnx.bench.run import BenchOptions, lowest_cosine, run_bench
+from stonnx.bench.sides import Pair, Side
+from stonnx.errors import UsageError
+
+
+def _report() -> BenchReport:
+    return BenchReport(
+        machine={"cpu": "x"},
+        versions={"numpy": "2"},
+        threads=2,
+        artifact=run_module.Path("folder"),
+        variant="fp32",
+        against=None,
+        sides=("stonnx fp32", "stonnx portable"),
+        cosine_min=1.0,
+        protocols=(
+            ProtocolResult(
+                name="latency",
+                unit="ms",
+                texts=50,
+                rounds=3,
+                a=Latency(p50=1.0, p95=2.0),
+                b=Latency(p50=3.0, p95=4.0),
+                ratio=3.0,
+                ratio_low=2.5,
+                ratio_high=3.5,
+            ),
+        ),
+    )
+
+
+def test_report_is_plain_json():
+    value = _report().to_json()
+    assert json.loads(json.dumps(value, allow_nan=False)) == value
+    assert list(value) == [
+        "machine",
+        "versions",
+        "threads",
+        "artifact",
+        "variant",
+        "against",
+        "sides",
+        "cosine_min",
+        "protocols",
+    ]
+    assert value["protocols"] == [
+        {
+            "name": "latency",
+            "unit": "ms",
+            "texts": 50,
+            "rounds": 3,
+            "a": {"p50": 1.0, "p95": 2.0},
+            "b": {"p50": 3.0, "p95": 4.0},
+            "ratio": 3.0,
+            "ratio_low": 2.5,
+            "ratio_high": 3.5,
+        }
+    ]
+
+
+def _constant(name: str, vector: list[float]) -> Side:
+    return Side(name=name, encode=lambda texts: np.array([vector] * len(texts), dtype=np.float32))
+
+
+def test_lowest_cosine(caplog):
+    pair = Pair(a=_constant("a", [2, 0]), b=_constant("b", [5, 0]), variant="v")
+    with caplog.at_level(logging.WARNING):
+        assert lowest_cosine(pair, ["x"]) == pytest.approx(1.0)
+    assert not caplog.records
+    pair = Pair(a=_constant("a", [2, 0]), b=_constant("b", [0, 5]), variant="v")
+    with caplog.at_level(logging.WARNING):
+        assert lowest_cosine(pair, ["x"]) == pytest.approx(0.0)
+    assert "differ" in caplog.text
+
+
+def test_another_model_on_the_other_side_is_an_error():
+    with pytest.raises(UsageError, match="not the same model"):
+        lowest_cosine(Pair(a=_constant("a", [2, 0]), b=_constant("b", [0, 5, 1]), variant="v"), ["x"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"threads": 0}, "threads is 0"),
+        ({"options": BenchOptions(seconds=0)}, "seconds is 0"),
+        ({"options": BenchOptions(seconds=float("nan"))}, "seconds is nan"),
+        ({"texts": []}, "no text"),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_opened(arguments, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        run_bench(tmp_path / "absent", **arguments)
+
+
+@pytest.fixture
+def artifact(tmp_path):
+    manifest = Manifest(
+        stonnx_version="0",
+        source=Source(name="m", revision=None),
+        architecture="bert",
+        dimension=4,
+        tokenizer=TokenizerSpec(file="tokenizer.json", max_tokens=8, pad_id=0),
+        stages=(),
+        prompts={},
+        default_prompt_name=None,
+        similarity=None,
+        truncate_dim=None,
+        variants=(),
+        verified=False,
+        files=(),
+    )
+    return Artifact(path=tmp_path, manifest=manifest)
+
+
+def test_run_bench_measures_three_protocols_with_the_same_threads(run, artifact, monkeypatch):
+    opened: list[dict[str, object]] = []
+
+    @contextlib.contextmanager
+    def open_pair(given, **arguments):
+        opened.append({"artifact": given, **arguments})
+        yield run.pair(0.001, 0.002)
+
+    monkeypatch.setattr(run_module, "open_pair", open_pair)
+    monkeypatch.setattr(run_module, "perf_counter", run.clock)
+    texts = [f"text {number}" for number in range(100)]
+    seen = set()
+    report = run_bench(
+        artifact,
+        against="org/model",
+        texts=texts + texts,
+        threads=3,
+        options=BenchOptions(variant="fp32"),
+        on_progress=lambda name, done, total: seen.add(name),
+    )
+    assert opened == [{"artifact": artifact, "variant": "fp32", "against": "org/model", "threads": 3}]
+    assert [protocol.name for protocol in report.protocols] == ["classic", "realistic", "latency"]
+    assert seen == {"classic", "realistic", "latency"}
+    assert [protocol.ratio for protocol in report.protocols] == pytest.approx([2.0] * 3)
+    assert report.protocols[1].texts == 100  # repeated texts once
+    assert (report.threads, report.against, report.cosine_min) == (3, "org/model", pytest.approx(1.0))
+    assert "versions" not in report.machine
+    assert report.versions["numpy"] == np.__version__
+    assert run.now < 60
+
+
+def test_shipped_texts_are_in_the_language_of_the_vocabulary(run, artifact, monkeypatch):
+    @contextlib.contextmanager
+    def open_pair(given, **arguments):
+        yield run.pair(0.001, 0.002)
+
+    monkeypatch.setattr(run_module, "open_pair", open_pair)
+    monkeypatch.setattr(run_module, "perf_counter", run.clock)
+    monkeypatch.setattr(run_module, "text_language", lambda given: "zh")
+    run_bench(artifact)
+    encoded = {text for _, texts in run.calls for text in texts}
+    assert set(run_module.bench_texts("zh")) <= encoded

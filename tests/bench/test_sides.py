@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+
+import stonnx.runtime
+from stonnx import _extras
+from stonnx.bench import BenchOptions, run_bench
+from stonnx.bench.sides import open_pair
+from stonnx.errors import MissingExtraError, UsageError
+from stonnx.testing import make_tiny_model
+
+
+class FakeEncoder:
+    loaded: ClassVar[list[FakeEncoder]] = []
+
+    def __init__(self, variant: str, threads: int) -> None:
+        self.variant = type("FakeVariant", (), {"name": "fp32" if variant == "auto" else variant})
+        self.threads = threads
+        self.closed = False
+
+    @classmethod
+    def load(cls, artifact, *, variant, threads):
+        cls.loaded.append(cls(variant, threads))
+        return cls.loaded[-1]
+
+    def encode(self, texts):
+        raise AssertionError("nothing is encoded here")
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def encoders(monkeypatch):
+    monkeypatch.setattr(stonnx.runtime, "Encoder", FakeEncoder)
+    monkeypatch.setattr(FakeEncoder, "loaded", [])
+    return FakeEncoder
+
+
+def test_without_the_original_the_portable_graph_is_the_other_side(encoders):
+    with open_pair(object(), variant="auto", against=None, threads=3) as pair:
+        assert (pair.a.name, pair.b.name, pair.variant) == ("stonnx fp32", "stonnx portable", "fp32")
+        assert [encoder.threads for encoder in encoders.loaded] == [3, 3]
+        assert not any(encoder.closed for encoder in encoders.loaded)
+    assert [encoder.closed for encoder in encoders.loaded] == [True, True]
+
+
+def test_a_variant_is_not_measured_beside_itself(encoders):
+    with (
+        pytest.raises(UsageError, match="'portable'"),
+        open_pair(object(), variant="portable", against=None, threads=1),
+    ):
+        pass
+    assert [encoder.closed for encoder in encoders.loaded] == [True, True]
+
+
+def test_a_missing_reference_is_told_before_anything_is_loaded(encoders, monkeypatch, tmp_path):
+    monkeypatch.setattr(_extras, "available", lambda module: False)
+    with (
+        pytest.raises(MissingExtraError) as caught,
+        open_pair(object(), variant="auto", against=tmp_path, threads=1),
+    ):
+        pass
+    assert caught.value.hint == 'pip install "stonnx[reference]"'
+    assert encoders.loaded == []
+
+
+def test_a_real_artifact(tmp_path):
+    pytest.importorskip("onnxruntime")
+    from stonnx.compile import convert
+
+    make_tiny_model(tmp_path / "tiny")
+    convert(tmp_path / "tiny", tmp_path / "artifact", verify=False)
+    report = run_bench(tmp_path / "artifact", threads=1, options=BenchOptions(seconds=0.5, quick=True))
+    assert report.sides == ("stonnx fp32", "stonnx portable")
+    assert report.cosine_min > 0.99999
+    assert [protocol.rounds >= 3 for protocol in report.protocols] == [True] * 3
+    assert all(protocol.ratio_low <= protocol.ratio <= protocol.ratio_high for protocol in report.protocols)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stonnx.bench.timing import Plan, median, percentile, plan_rounds, run_rounds, spread
+
+
+def _ignore(count: int) -> None:
+    pass
+
+
+def test_rounds_are_interleaved_a_b_b_a(run):
+    plan = Plan(texts=2, min_rounds=4, max_rounds=4)
+    list(run_rounds(run.pair(1, 1), [["x", "y"]], plan, deadline=0, clock=run.clock, on_texts=_ignore))
+    assert [name for name, _ in run.calls] == ["a", "b", "b", "a", "a", "b", "b", "a"]
+
+
+def test_each_side_gets_the_same_calls_and_its_own_time(run):
+    plan = Plan(texts=3, min_rounds=1, max_rounds=1)
+    (only,) = run_rounds(run.pair(1, 10), [["x", "y"], ["z"]], plan, deadline=0, clock=run.clock, on_texts=_ignore)
+    assert (only.a, only.b) == ((2, 1), (20, 10))
+    assert [texts for name, texts in run.calls if name == "a"] == [texts for name, texts in run.calls if name == "b"]
+
+
+def test_time_spent_in_the_callback_is_not_measured(run):
+    def slow(count: int) -> None:
+        run.now += 100
+
+    plan = Plan(texts=1, min_rounds=1, max_rounds=1)
+    (only,) = run_rounds(run.pair(1, 2), [["x"]], plan, deadline=0, clock=run.clock, on_texts=slow)
+    assert (only.a, only.b) == ((1,), (2,))
+
+
+def test_no_round_beyond_the_minimum_starts_behind_the_deadline(run):
+    plan = Plan(texts=1, min_rounds=3, max_rounds=15)
+    rounds = list(run_rounds(run.pair(1, 1), [["x"]], plan, deadline=9, clock=run.clock, on_texts=_ignore))
+    assert len(rounds) == 5  # two seconds each: the fifth starts at 8
+    run.now = 0
+    rounds = list(run_rounds(run.pair(1, 1), [["x"]], plan, deadline=0, clock=run.clock, on_texts=_ignore))
+    assert len(rounds) == 3
+
+
+@pytest.mark.parametrize(
+    ("cost", "budget", "texts", "most"),
+    [
+        (0.125, 1000, 100, 15),  # plenty of time
+        (0.125, 70, 100, 5),  # five rounds of all texts
+        (0.125, 24, 64, 3),  # three rounds of fewer texts
+        (0.125, 1, 20, 3),  # too little for anything: the minimum
+        (0.0, 10, 100, 15),  # too quick for the clock
+        (0.125, -1, 20, 3),  # the warm-up ate the budget
+    ],
+)
+def test_plan(cost, budget, texts, most):
+    plan = plan_rounds(cost, texts=100, min_texts=20, budget_s=budget)
+    assert (plan.texts, plan.min_rounds, plan.max_rounds) == (texts, 3, most)
+
+
+def test_plan_never_asks_for_more_texts_than_there_are():
+    assert plan_rounds(1.0, texts=5, min_texts=20, budget_s=1).texts == 5
+
+
+def test_median_and_percentile():
+    assert median([3, 1, 2]) == 2
+    assert median([4, 1, 2, 3]) == 2.5
+    assert percentile(range(1, 101), 50) == 50
+    assert percentile(range(1, 101), 95) == 95
+    assert percentile([7.0], 95) == 7.0
+    assert percentile([3, 1], 50) == 1
+
+
+@given(st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1), st.integers(0, 100))
+def test_percentile_is_the_least_value_that_enough_values_do_not_exceed(values, percent):
+    found = percentile(values, percent)
+    assert found in values
+    assert sum(value <= found for value in values) >= percent / 100 * len(values) - 1e-9
+
+
+@given(st.lists(st.text(), max_size=50), st.integers(1, 60))
+def test_spread_keeps_order_and_reaches_both_halves(texts, count):
+    chosen = spread([f"{index}" for index in range(len(texts))], count)
+    assert len(chosen) == min(count, len(texts))
+    assert list(chosen) == sorted(set(chosen), key=int)
+
+
+def test_spread_is_even():
+    assert spread([str(n) for n in range(10)], 5) == ("0", "2", "4", "6", "8")

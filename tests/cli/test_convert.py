@@ -1,0 +1,107 @@
+"""``stonnx convert``: what is passed on and what is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stonnx.artifact import Artifact
+from stonnx.cli import main
+from stonnx.compile import Conversion
+from stonnx.errors import VerificationError
+from tests.cli.conftest import make_report
+
+
+@pytest.fixture
+def fake_convert(monkeypatch, artifact):
+    """Stands in for ``convert``; ``calls`` has the arguments, ``result`` may be replaced."""
+
+    def convert(source, out, *, on_step, **options):
+        convert.calls.append((source, out, options))
+        on_step("reading")
+        on_step("authoring")
+        return convert.result
+
+    convert.calls = []
+    convert.result = Conversion(
+        path=Path("art"),
+        manifest=Artifact.open(artifact).manifest,
+        report=make_report(),
+        notes=("no modules.json: mean pooling, as sentence-transformers does " * 2,),
+        unused_tensors=tuple(f"bert.pooler.dense.{name}" for name in "abcdef"),
+        seconds={"read": 0.12, "author": 1.5, "verify": 75.0},
+    )
+    monkeypatch.setattr("stonnx.compile.convert", convert)
+    return convert
+
+
+def test_a_person_sees_steps_and_summary_in_eighty_columns(fake_convert, capsys):
+    assert main(["convert", "org/model@main", "art"]) == 0
+    out, err = capsys.readouterr()
+    assert fake_convert.calls == [("org/model@main", "art", {"force": False, "verify": True})]
+    assert err == "Converting org/model@main\n  reading\n  authoring\n"
+    assert max(map(len, out.splitlines())) <= 80
+    for part in (
+        "bert",
+        "256 tokens",
+        "Pooling(",
+        "onnx/model.onnx_data",
+        "4.2e-07",
+        "pass",
+        "sentence-transformers 6.2.0",
+        "no modules.json: mean pooling",
+        "6 tensors",
+        "bert.pooler.dense.a",
+        "2 more",
+        "0.12 s",
+        "1 min 15 s",
+        'stonnx encode art "your text"',
+    ):
+        assert part in out
+    assert "UNVERIFIED" not in out
+
+
+def test_options_are_passed_on(fake_convert, capsys):
+    assert main(["convert", "S", "O", "--force", "--no-verify", "--quiet"]) == 0
+    assert fake_convert.calls == [("S", "O", {"force": True, "verify": False})]
+    assert capsys.readouterr().err == ""
+
+
+def test_unverified_says_why_and_what_to_do(fake_convert, unverified, capsys):
+    fake_convert.result = replace(
+        fake_convert.result,
+        manifest=Artifact.open(unverified).manifest,
+        report=None,
+        notes=('Unverified: the original model cannot be run here. Install it with: pip install "stonnx[reference]"',),
+        unused_tensors=(),
+    )
+    assert main(["convert", "S", "O"]) == 0
+    out = capsys.readouterr().out
+    assert "UNVERIFIED" in out
+    assert 'pip install "stonnx[reference]"' in out
+    assert "Notes" not in out
+    assert "stonnx verify art --against" in out
+
+
+def test_json(fake_convert, capsys):
+    assert main(["convert", "S", "O", "--json"]) == 0
+    out, err = capsys.readouterr()
+    value = json.loads(out)
+    assert value.keys() == {"path", "verified", "manifest", "report", "notes", "unused_tensors", "seconds"}
+    assert (value["verified"], value["report"]["passed"], len(value["unused_tensors"])) == (True, True, 6)
+    assert "reading" in err
+
+
+def test_a_failed_verification_is_code_five(monkeypatch, capsys):
+    def convert(*args, on_step, **options):
+        on_step("verifying")
+        raise VerificationError("It is not the original.", hint="--no-verify keeps it.")
+
+    monkeypatch.setattr("stonnx.compile.convert", convert)
+    assert main(["convert", "S", "O", "--json"]) == 5
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("error: It is not the original.\nhint: --no-verify keeps it.\n")

@@ -1,0 +1,170 @@
+"""Exit codes and error messages: the table is complete, and nobody sees a traceback unasked."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+import pytest
+
+from stonnx import errors
+from stonnx.cli import main
+from stonnx.cli._exit import EXIT_CODES, ExitCode, exit_code
+
+
+def subclasses(kind):
+    return {sub for direct in kind.__subclasses__() for sub in {direct, *subclasses(direct)}}
+
+
+def test_every_error_of_the_tree_has_its_own_row():
+    ours = {kind for kind in subclasses(errors.StonnxError) if kind.__module__ == "stonnx.errors"}
+    assert ours == {getattr(errors, name) for name in errors.__all__} - {errors.StonnxError}
+    assert ours <= EXIT_CODES.keys()
+
+
+def test_every_code_has_a_meaning():
+    assert all(code.meaning for code in ExitCode)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (errors.UsageError, 2),
+        (errors.CheckpointError, 3),
+        (errors.ArtifactError, 3),
+        (errors.UnsupportedModelError, 4),
+        (errors.MissingExtraError, 4),
+        (errors.VerificationError, 5),
+        (errors.RunError, 6),
+        (errors.StonnxError, 1),
+        (ValueError, 1),
+        (MemoryError, 6),
+        (PermissionError, 6),
+        (KeyboardInterrupt, 130),
+        (BrokenPipeError, 141),
+    ],
+)
+def test_codes(kind, code):
+    assert exit_code(kind) == code
+    assert exit_code(kind("x")) == code
+
+
+@pytest.fixture
+def failing_verb(monkeypatch):
+    """Makes `stonnx info X` raise what the test gives it."""
+
+    def fail_with(error):
+        def run(args: argparse.Namespace) -> int:
+            raise error
+
+        monkeypatch.setattr("stonnx.cli.info.run", run)
+        return lambda *options: main(["info", "X", *options])
+
+    return fail_with
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--quiet",)])
+def test_a_known_error_is_a_message_and_a_hint_on_stderr(failing_verb, capsys, options):
+    assert failing_verb(errors.MissingExtraError("It is missing.", hint='pip install "stonnx[cpu]"'))(*options) == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == 'error: It is missing.\nhint: pip install "stonnx[cpu]"\n'
+
+
+def test_no_hint_no_hint_line(failing_verb, capsys):
+    assert failing_verb(errors.RunError("No."))() == 6
+    assert capsys.readouterr().err == "error: No.\n"
+
+
+def test_a_message_cannot_drive_the_terminal(failing_verb, capsys):
+    failing_verb(errors.ArtifactError("two\nlines \x1b]0;title\x07"))()
+    assert capsys.readouterr().err == "error: two\nlines \\x1b]0;title\\x07\n"
+
+
+def test_an_unknown_error_asks_for_a_report(failing_verb, capsys):
+    assert failing_verb(ZeroDivisionError("of\nsorts"))() == 1
+    err = capsys.readouterr().err
+    assert err == (
+        "internal error: ZeroDivisionError: of sorts; please report; set STONNX_TRACEBACK=1 for the traceback\n"
+    )
+
+
+@pytest.mark.parametrize(("value", "shown"), [("1", True), ("0", False), ("", False)])
+def test_the_traceback_is_there_when_asked_for(failing_verb, capsys, monkeypatch, value, shown):
+    monkeypatch.setenv("STONNX_TRACEBACK", value)
+    assert failing_verb(ZeroDivisionError())() == 1
+    assert ("Traceback" in capsys.readouterr().err) is shown
+
+
+def test_what_leaks_from_the_machine(failing_verb, capsys):
+    assert failing_verb(OSError(28, "No space left on device"))() == 6
+    assert capsys.readouterr().err == "error: [Errno 28] No space left on device\n"
+    assert failing_verb(MemoryError())() == 6
+    assert "out of memory" in capsys.readouterr().err
+
+
+def test_ctrl_c(failing_verb, capsys):
+    assert failing_verb(KeyboardInterrupt())() == 130
+    assert capsys.readouterr().err == "interrupted; nothing half-written was left behind\n"
+
+
+def test_a_broken_pipe_is_quiet(failing_verb, capfd):
+    assert failing_verb(BrokenPipeError())() == 141
+    assert capfd.readouterr().err == ""
+
+
+def stonnx(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "stonnx", *arguments], capture_output=True, text=True, check=False, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["info", "nowhere"], 3),
+        (["info"], 2),
+        (["info", "nowhere", "--jso"], 2),
+        (["nonsense"], 2),
+        ([], 2),
+        (["--nonsense"], 2),
+        (["encode", "nowhere", "x", "--file", "y"], 2),
+        (["encode", "nowhere"], 3),  # an empty pipe is no mistake, the artifact is
+        (["encode", "nowhere", "text", "--threads", "0"], 2),
+        (["encode", "nowhere", "text", "--prompt", "a", "--prompt-name", "b"], 2),
+        (["verify", "nowhere", "--pairs", "nowhere.tsv"], 2),
+    ],
+)
+def test_the_process_exits_with_the_code_and_without_a_traceback(arguments, code):
+    result = stonnx(*arguments, stdin=subprocess.DEVNULL)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("error: " if arguments else "usage: ")
+
+
+def test_a_reader_that_leaves_early_gets_no_complaint(artifact):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed_pipe:
+        result = subprocess.run(
+            [sys.executable, "-m", "stonnx", "info", artifact], stdout=closed_pipe, stderr=subprocess.PIPE, check=False
+        )
+    assert result.returncode == 141
+    assert result.stderr == b""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_behind_stdout_is_an_error(artifact):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "stonnx", "info", artifact, "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 6
+    assert "No space left" in result.stderr
+    assert "Traceback" not in result.stderr

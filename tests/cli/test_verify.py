@@ -1,0 +1,70 @@
+"""``stonnx verify``: the table, the verdict, the exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stonnx.cli import main
+from stonnx.verify import LabelledPair
+from tests.cli.conftest import make_report
+
+
+@pytest.fixture
+def fake_verify(monkeypatch):
+    def verify(artifact, *, on_step, **options):
+        on_step("running")
+        verify.calls.append((artifact, options))
+        return verify.report
+
+    verify.calls, verify.report = [], make_report()
+    monkeypatch.setattr("stonnx.verify.verify", verify)
+    return verify
+
+
+def test_pass(fake_verify, capsys):
+    assert main(["verify", "art"]) == 0
+    out, err = capsys.readouterr()
+    assert fake_verify.calls == [("art", {"against": None, "texts": None, "pairs": None})]
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.count("pass") == 2
+    assert "PASS" in out
+    assert "Spearman" not in out
+    assert "A Processor With A Long Name" in out
+    assert "torch 2.13.0" in out
+    assert "running" in err
+
+
+def test_fail_is_code_five_and_names_the_worst_text(fake_verify, capsys):
+    fake_verify.report = make_report(failures=("lowest cosine 0.98, at least 0.999999 is required",))
+    assert main(["verify", "art"]) == 5
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.count("FAIL") == 2  # fp32 in the table, and the verdict
+    assert "fp32: lowest cosine 0.98" in out
+    assert "\\u001b[31m" in out
+    assert "\x1b" not in out
+
+
+def test_texts_and_pairs_are_read(fake_verify, capsys):
+    fake_verify.report = make_report(spearman=0.81234)
+    Path("t.txt").write_text("one\ntwo\n")
+    Path("p.tsv").write_text("a\tb\t1\nc\td\t2.5\n")
+    assert main(["verify", "art", "--against", "org/model", "--texts", "t.txt", "--pairs", "p.tsv"]) == 0
+    pairs = (LabelledPair("a", "b", 1.0), LabelledPair("c", "d", 2.5))
+    assert fake_verify.calls == [("art", {"against": "org/model", "texts": ("one", "two"), "pairs": pairs})]
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.count("0.8123") == 3  # both variants, and the original
+    assert "Spearman" in out
+
+
+@pytest.mark.parametrize("failures", [(), ("too far off",)])
+def test_json(fake_verify, capsys, failures):
+    fake_verify.report = make_report(failures=failures)
+    assert main(["verify", "art", "--json"]) == (5 if failures else 0)
+    value = json.loads(capsys.readouterr().out)
+    assert value["passed"] is not bool(failures)
+    assert {variant["name"] for variant in value["variants"]} == {"fp32", "portable"}

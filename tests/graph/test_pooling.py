@@ -1,0 +1,75 @@
+"""Pooling in the graph against its NumPy twin: six modes, padded and not, with and without a prompt."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stonnx.checkpoint.spec import Pooling
+from stonnx.testing import TinyModel
+from tests.graph import oracle
+
+MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+TOLERANCE = 1e-5  # mean_sqrt_len_tokens sums a row: up to the root of 12 times order 1
+
+
+def run_portable(model, ids, mask, **more):
+    feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids), **more}
+    return model.sessions["portable"].run(None, feeds)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_padded_rows(author, padded, mode):
+    model = author(TinyModel(head=(Pooling(modes=(mode,)),)))
+    ids, mask = padded
+    hidden, pooled = run_portable(model, ids, mask)
+    assert np.abs(pooled - oracle.pool(hidden.astype(np.float64), mask, mode)).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_rows_padded_on_the_left(author, padded, mode):
+    """Other tools may pad there; sentence-transformers' modes allow for it."""
+    model = author(TinyModel(head=(Pooling(modes=(mode,)),)))
+    ids, mask = padded[0][:, ::-1].copy(), padded[1][:, ::-1].copy()
+    hidden, pooled = run_portable(model, ids, mask)
+    assert np.abs(pooled - oracle.pool(hidden.astype(np.float64), mask, mode)).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_equal_lengths_without_a_mask(author, equal, mode):
+    model = author(TinyModel(head=(Pooling(modes=(mode,)),)))
+    mask = np.ones_like(equal)
+    hidden, _ = run_portable(model, equal, mask)
+    (pooled,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal})
+    assert np.abs(pooled - oracle.pool(hidden.astype(np.float64), mask, mode)).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("prompt_length", [0, 1, 4])
+def test_prompt_left_out(author, equal, mode, prompt_length):
+    model = author(TinyModel(head=(Pooling(modes=(mode,), include_prompt=False),)))
+    mask = np.ones_like(equal)
+    length = np.array(prompt_length, dtype=np.int64)
+    hidden, portable = run_portable(model, equal, mask, prompt_length=length)
+    (optimized,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal, "prompt_length": length})
+    expected = oracle.pool(hidden.astype(np.float64), mask, mode, prompt_length)
+    assert np.abs(portable - expected).max() < TOLERANCE
+    assert np.abs(optimized - expected).max() < TOLERANCE
+
+
+def test_prompt_length_may_be_left_out_of_the_call(author, equal):
+    """Tools that know nothing of prompts feed three inputs, and the graph assumes no prompt."""
+    model = author(TinyModel(head=(Pooling(modes=("mean",), include_prompt=False),)))
+    mask = np.ones_like(equal)
+    _, without = run_portable(model, equal, mask)
+    _, zero = run_portable(model, equal, mask, prompt_length=np.array(0, dtype=np.int64))
+    assert np.array_equal(without, zero)
+
+
+def test_several_modes_are_concatenated_in_their_order(author, padded):
+    modes = ("weightedmean", "cls", "max")
+    model = author(TinyModel(head=(Pooling(modes=modes),)))
+    ids, mask = padded
+    hidden, pooled = run_portable(model, ids, mask)
+    parts = [oracle.pool(hidden.astype(np.float64), mask, mode) for mode in modes]
+    assert np.abs(pooled - np.concatenate(parts, axis=1)).max() < TOLERANCE

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from stonnx import Encoder
+from stonnx.artifact import Artifact
+from stonnx.errors import ArtifactError, MissingExtraError, RunError, UnsupportedModelError, UsageError
+from stonnx.runtime import engines, usable_cores
+from stonnx.runtime.engines.base import Batch
+from stonnx.runtime.engines.onnxruntime import OnnxRuntimeEngine
+
+pytest.importorskip("onnxruntime")
+
+TEXTS = ["hello world", "", "of and to in is a", "今天是周五啦", "a" * 60, "x y", "ab ba", "world " * 9]
+
+
+def test_load_and_encode_by_path_string_and_artifact(make_artifact, family):
+    artifact = make_artifact(family=family)
+    with Encoder.load(artifact.path) as encoder:
+        assert (encoder.variant.name, encoder.threads) == ("fp32", usable_cores())
+        assert encoder.engine.name == "onnxruntime"
+        expected = encoder.encode(TEXTS)
+    for source in (str(artifact.path), artifact):
+        with Encoder.load(source, threads=1) as encoder:
+            np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("variant", ["fp32", "portable", "prompted"])
+def test_variants_agree_and_batch_equals_single(make_artifact, variant):
+    artifact = make_artifact()
+    with Encoder.load(artifact, threads=1) as encoder:
+        expected = encoder.encode(TEXTS)
+    with Encoder.load(artifact, variant=variant, threads=1) as encoder:
+        np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-6)
+        np.testing.assert_allclose([encoder.encode(text) for text in TEXTS], expected, atol=1e-6)
+
+
+def test_the_prompt_is_left_out_where_the_graph_says_so(make_artifact):
+    artifact = make_artifact()
+    with Encoder.load(artifact, variant="prompted", threads=1) as encoder:
+        with_prompt = encoder.encode(["world", "hello"], prompt_name="query")
+        both_longer = encoder.encode(["world", "hello"], prompt="of and to ")
+        np.testing.assert_allclose(with_prompt, both_longer, atol=1e-6)
+    with Encoder.load(artifact, variant="fp32", threads=1) as encoder:
+        assert not np.allclose(encoder.encode(["world", "hello"], prompt_name="query"), with_prompt)
+
+
+def test_threads_share_one_session(make_artifact):
+    with Encoder.load(make_artifact(), threads=2) as encoder:
+        lists = [[f"a {'b ' * (i % 11)}{i * k}" for i in range(40)] for k in range(1, 5)]
+        expected = [encoder.encode(texts) for texts in lists]
+        with ThreadPoolExecutor(4) as pool:
+            for want, got in zip(expected * 3, pool.map(encoder.encode, lists * 3), strict=True):
+                np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_unknown_variant_names_those_that_there_are(make_artifact):
+    with pytest.raises(UsageError, match=r"int8(.|\n)*fp32(.|\n)*portable"):
+        Encoder.load(make_artifact(), variant="int8")
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.0, True, "2"])
+def test_invalid_threads(make_artifact, threads):
+    with pytest.raises(UsageError, match="threads is"):
+        Encoder.load(make_artifact(), threads=threads)
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(ArtifactError, match="nowhere"):
+        Encoder.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(("file", "place"), [("onnx/free.onnx", 0.5), ("tokenizer.json", 0.5), ("tokenizer.json", 0)])
+def test_a_changed_file_is_named_before_load_returns(make_artifact, file, place):
+    path = make_artifact().path / file
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * place)] ^= 1  # same size, other content; at 0 it is no JSON any more
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=f"{file} was changed"):
+        Encoder.load(path.parents[file.count("/")], threads=1)
+
+
+def test_a_changed_file_of_another_variant_does_not_matter(make_artifact):
+    artifact = make_artifact()
+    path = artifact.path / "onnx/masked.onnx"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with Encoder.load(artifact.path, threads=1) as encoder:
+        assert encoder.encode("hello").shape == (8,)
+    with pytest.raises(ArtifactError, match=r"masked\.onnx"):
+        Encoder.load(artifact.path, variant="portable", threads=1)
+
+
+def without_onnxruntime(monkeypatch):
+    monkeypatch.setattr("stonnx._extras.available", lambda module: module != "onnxruntime")
+    monkeypatch.setattr("stonnx.runtime.engines.available", lambda module: module != "onnxruntime")
+
+
+@pytest.mark.parametrize("variant", ["auto", "fp32"])
+def test_a_missing_engine_names_the_pip_line(make_artifact, monkeypatch, variant):
+    artifact = make_artifact()
+    without_onnxruntime(monkeypatch)
+    with pytest.raises(MissingExtraError, match="onnxruntime is needed") as caught:
+        Encoder.load(artifact, variant=variant)
+    assert caught.value.hint == 'pip install "stonnx[cpu]"'
+
+
+def test_an_unknown_engine_is_an_error_when_asked_for_and_skipped_by_auto(make_artifact):
+    variants = make_artifact().manifest.variants
+    strange = dataclasses.replace(variants[0], name="strange", engine="abacus")
+    artifact = make_artifact(variants=(strange, *variants))
+    with Encoder.load(artifact, threads=1) as encoder:
+        assert encoder.variant.name == "fp32"
+    with pytest.raises(UnsupportedModelError, match="needs the engine 'abacus'; this stonnx has onnxruntime"):
+        Encoder.load(artifact, variant="strange")
+
+
+def test_auto_takes_the_first_variant_whose_engine_is_installed(make_artifact, monkeypatch):
+    monkeypatch.setitem(engines.ENGINES, "absent", engines.EngineEntry("x", "surely_not_installed", "absent"))
+    variants = make_artifact().manifest.variants
+    absent = dataclasses.replace(variants[0], name="absent", engine="absent")
+    artifact = make_artifact(variants=(absent, variants[1]))
+    with Encoder.load(artifact, threads=1) as encoder:
+        assert encoder.variant.name == "portable"
+    with pytest.raises(MissingExtraError) as caught:
+        Encoder.load(artifact, variant="absent")
+    assert caught.value.hint == 'pip install "stonnx[absent]"'
+
+
+def test_a_hostile_manifest_is_refused_before_the_engine_sees_it(make_artifact, monkeypatch):
+    artifact = make_artifact()
+    monkeypatch.setattr(
+        "stonnx.runtime.loading.open_engine", lambda *args, **kwargs: pytest.fail("the engine was opened")
+    )
+    manifest = artifact.path / "stonnx.json"
+    value = json.loads(manifest.read_text(encoding="utf-8"))
+    value["variants"][0]["inputs"].append("prompt_length")
+    manifest.write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="prompt_length"):
+        Encoder.load(Artifact.open(artifact.path))
+
+
+class TestEngine:
+    def open(self, artifact, graph="free", inputs=("input_ids",)):
+        return OnnxRuntimeEngine(artifact.file(f"onnx/{graph}.onnx"), inputs=inputs, threads=1, optimize=False)
+
+    def test_output(self, make_artifact):
+        engine = self.open(make_artifact())
+        vectors = engine.run(Batch(input_ids=np.array([[1, 2, 3], [4, 5, 6]])))
+        assert (vectors.shape, vectors.dtype) == ((2, 8), np.float32)
+        assert engine.version
+
+    def test_mask_and_types_are_made_up_when_the_batch_has_none(self, make_artifact):
+        artifact = make_artifact()
+        masked = self.open(artifact, "masked", ("input_ids", "attention_mask", "token_type_ids"))
+        batch = Batch(input_ids=np.array([[1, 2, 3], [4, 5, 6]]))
+        np.testing.assert_allclose(masked.run(batch), self.open(artifact).run(batch), atol=1e-6)
+        padded = Batch(input_ids=np.array([[1, 2, 9]]), attention_mask=np.array([[1, 1, 0]]))
+        short = Batch(input_ids=np.array([[1, 2]]))
+        np.testing.assert_allclose(masked.run(padded), masked.run(short), atol=1e-6)
+
+    def test_a_failing_run_is_a_run_error(self, make_artifact):
+        with pytest.raises(RunError, match="failed on a batch of 1 x 2 tokens"):
+            self.open(make_artifact()).run(Batch(input_ids=np.array([[1, 10**6]])))
+
+    def test_a_graph_fed_wrongly_is_a_run_error(self, make_artifact):
+        with pytest.raises(RunError, match="attention_mask"):
+            self.open(make_artifact(), "masked").run(Batch(input_ids=np.array([[1]])))
+
+    def test_an_unknown_input_name(self, make_artifact):
+        with pytest.raises(ArtifactError, match="'pixels'"):
+            self.open(make_artifact(), inputs=("pixels",)).run(Batch(input_ids=np.array([[1]])))
+
+    @pytest.mark.parametrize("content", [b"", b"not onnx", None])
+    def test_a_damaged_graph_is_an_artifact_error(self, make_artifact, content):
+        artifact = make_artifact()
+        path = artifact.file("onnx/free.onnx")
+        path.write_bytes(path.read_bytes()[:-200] if content is None else content)
+        with pytest.raises(ArtifactError, match="cannot load"):
+            self.open(artifact)
+
+    def test_closed(self, make_artifact):
+        engine = self.open(make_artifact())
+        engine.close()
+        engine.close()
+        with pytest.raises(RunError, match="closed"):
+            engine.run(Batch(input_ids=np.array([[1]])))

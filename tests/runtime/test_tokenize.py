@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from stonnx.errors import ArtifactError
+from stonnx.runtime import tokenize
+from stonnx.runtime.tokenize import TextTokenizer
+
+TEXTS = ["hello world", "", "the of and to in is a that for it was on are as with", "今天是周五啦", "a" * 30, "x"]
+
+
+def expected_ids(file, text, limit):
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    ids = tokenizer.encode(text).ids
+    return (ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]), len(ids) > limit
+
+
+def test_rows_are_cut_at_our_limit_only(tokenizer_file, family):
+    file = tokenizer_file(family)  # the file itself says: truncate to 5, pad to 40
+    rows = TextTokenizer(file, max_tokens=12).rows(TEXTS)
+    wanted = [expected_ids(file, text, 12) for text in TEXTS]
+    got = [rows.ids[a:b].tolist() for a, b in zip(rows.offsets, rows.offsets[1:], strict=False)]
+    assert got == [ids for ids, _ in wanted]
+    assert rows.truncated == sum(cut for _, cut in wanted) > 0
+    assert rows.lengths.tolist() == [len(ids) for ids, _ in wanted]
+    assert (rows.ids.dtype, rows.offsets.dtype, len(rows)) == (np.int32, np.int64, len(TEXTS))
+
+
+def test_a_row_that_just_fits_is_not_truncated(tokenizer_file):
+    rows = TextTokenizer(tokenizer_file(), max_tokens=6).rows(["of and to in", "of and to in is"])
+    assert (rows.lengths.tolist(), rows.truncated) == ([6, 6], 1)
+
+
+def test_one_text_alone_is_the_same_as_among_others(tokenizer_file, family):
+    tokenizer = TextTokenizer(tokenizer_file(family), max_tokens=12)
+    together = tokenizer.rows(TEXTS)
+    for i, text in enumerate(TEXTS):
+        alone = tokenizer.rows([text])
+        assert alone.ids.tolist() == together.ids[together.offsets[i] : together.offsets[i + 1]].tolist()
+
+
+def test_no_texts(tokenizer_file):
+    rows = TextTokenizer(tokenizer_file(), max_tokens=12).rows([])
+    assert (len(rows), rows.truncated, rows.ids.dtype) == (0, 0, np.int32)
+
+
+@pytest.mark.parametrize(("texts", "characters"), [(3, 1_000_000), (1024, 7), (1, 1)])
+def test_chunks_do_not_show(tokenizer_file, monkeypatch, texts, characters):
+    tokenizer = TextTokenizer(tokenizer_file(), max_tokens=12)
+    whole = tokenizer.rows(TEXTS * 3)
+    monkeypatch.setattr(tokenize, "_CHUNK_TEXTS", texts)
+    monkeypatch.setattr(tokenize, "_CHUNK_CHARACTERS", characters)
+    chunked = tokenizer.rows(TEXTS * 3)
+    assert chunked.ids.tolist() == whole.ids.tolist()
+    assert chunked.offsets.tolist() == whole.offsets.tolist()
+    assert chunked.truncated == whole.truncated
+
+
+def test_chunks_are_bounded_by_characters(monkeypatch):
+    monkeypatch.setattr(tokenize, "_CHUNK_CHARACTERS", 10)
+    assert [len(chunk) for chunk in tokenize._chunks(["a" * 4] * 5, "p")] == [2, 2, 1]
+
+
+def test_lone_surrogates(tokenizer_file):
+    tokenizer = TextTokenizer(tokenizer_file(), max_tokens=12)
+    assert tokenizer.rows(["a \ud800 b"]).ids.tolist() == tokenizer.rows(["a \ufffd b"]).ids.tolist()
+
+
+def test_prompt_goes_in_front(tokenizer_file, family):
+    tokenizer = TextTokenizer(tokenizer_file(family), max_tokens=12)
+    prompted, joined = tokenizer.rows(["world"], prompt="hello "), tokenizer.rows(["hello world"])
+    assert prompted.ids.tolist() == joined.ids.tolist()
+
+
+def test_prompt_length_counts_the_first_special_token_but_not_the_last(tokenizer_file):
+    tokenizer = TextTokenizer(tokenizer_file(), max_tokens=12)
+    assert tokenizer.prompt_length("of and") == 3  # [CLS] of and
+    assert tokenizer.prompt_length("") == 0
+    assert tokenizer.prompt_length("of and to in is a that for it was on are as") == 11  # cut at 12, [SEP] taken off
+
+
+def test_prompt_length_without_special_tokens_at_the_end(tokenizer_file):
+    file = tokenizer_file()
+    plain = Tokenizer.from_file(str(file))
+    from tokenizers.processors import TemplateProcessing
+
+    plain.post_processor = TemplateProcessing(single="[CLS] $A", special_tokens=[("[CLS]", plain.token_to_id("[CLS]"))])
+    plain.save(str(file))
+    assert TextTokenizer(file, max_tokens=12).prompt_length("of and") == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"not json", b"\xff\xfe"])
+def test_damaged_file(tmp_path, content):
+    file = tmp_path / "tokenizer.json"
+    file.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json cannot be read as a tokenizer"):
+        TextTokenizer(file, max_tokens=12)
+
+
+def test_no_room_for_text(tokenizer_file):
+    with pytest.raises(ArtifactError, match=r"max_tokens is 2, .* adds 2 special tokens"):
+        TextTokenizer(tokenizer_file(), max_tokens=2)
+
+
+def test_fork_after_tokenizing_is_quiet_and_still_works(tokenizer_file):
+    program = f"""
+import os
+from pathlib import Path
+from stonnx.runtime.tokenize import TextTokenizer
+tokenizer = TextTokenizer(Path({str(tokenizer_file())!r}), max_tokens=12)
+tokenizer.rows(["hello"] * 50)
+child = os.fork()
+tokenizer.rows(["hello"] * 50)
+if child == 0:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow  # importing torch
+@pytest.mark.reference
+def test_the_same_as_sentence_transformers(tmp_path, family):
+    from sentence_transformers import SentenceTransformer
+
+    from stonnx.testing import TinyModel, make_tiny_model
+
+    folder = make_tiny_model(tmp_path / "model", TinyModel(tokenizer=family, max_tokens=12))
+    module = SentenceTransformer(str(folder), device="cpu")[0]
+    ours = TextTokenizer(folder / "tokenizer.json", max_tokens=12)
+    for prompt in ("", "on ", "query: ", "of and to in is a that for it was on are"):
+        for text in TEXTS:
+            theirs = module.preprocess([text], prompt=prompt)
+            assert ours.rows([text], prompt=prompt).ids.tolist() == theirs["input_ids"][0].tolist()
+            assert ours.prompt_length(prompt) == theirs.get("prompt_length", 0)
