@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["clean_text"]
+__all__ = ["clean_text", "is_tokenizer_failure"]
 
 
 def clean_text(text: str) -> str:
@@ -16,3 +16,12 @@ def clean_text(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def is_tokenizer_failure(error: BaseException) -> bool:
+    """Whether an exception is the tokenizers library's word that it cannot use a file.
+
+    It raises plain ``Exception`` among others; some files make it panic, which is a
+    ``BaseException`` whose class it does not export.
+    """
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"

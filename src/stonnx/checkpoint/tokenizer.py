@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stonnx.artifact.texts import is_tokenizer_failure
 from stonnx.checkpoint.bert_tokenizer import build_bert_tokenizer, read_vocab, word_piece_vocab
 from stonnx.checkpoint.limits import max_tokens, pad_id
 from stonnx.checkpoint.sentence_config import SentenceConfig
@@ -80,9 +81,7 @@ def read_tokenizer(
     except StonnxError:
         raise
     except BaseException as exc:
-        # tokenizers raises plain Exception, among others, for files it cannot use; some make it panic,
-        # which is a BaseException whose class it does not export.
-        if isinstance(exc, Exception) or type(exc).__name__ == "PanicException":
+        if is_tokenizer_failure(exc):
             raise CheckpointError(f"The tokenizer files of {folder.path} are damaged: {exc}") from exc
         raise
     if sentence.lowercase:

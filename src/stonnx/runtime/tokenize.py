@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stonnx.artifact.texts import clean_text
+from stonnx.artifact.texts import clean_text, is_tokenizer_failure
 from stonnx.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -128,8 +128,10 @@ def _load(file: Path) -> Tokenizer:
 
     try:
         return Tokenizer.from_file(str(file))
-    except Exception as exc:  # the library raises nothing narrower
-        raise ArtifactError(f"{file} cannot be read as a tokenizer: {exc}") from exc
+    except BaseException as exc:
+        if is_tokenizer_failure(exc):
+            raise ArtifactError(f"{file} cannot be read as a tokenizer: {exc}") from exc
+        raise
 
 
 def _chunks(texts: Sequence[str], prompt: str) -> Iterator[list[str]]:
