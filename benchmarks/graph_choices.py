@@ -56,6 +56,24 @@ class AttentionWithMask(OrtCpu):
         return g.op("MultiHeadAttention", [*parts, bias, mask], domain=CONTRIB, attributes={"num_heads": block.heads})
 
 
+class OneProduct(OrtCpu):
+    """Query, key and value from one wide product, then split into three copies."""
+
+    def attend(self, g: GraphBuilder, p: Parameters, x: str, inputs: GraphInputs, block: AttentionBlock) -> str:
+        linears = (block.query, block.key, block.value)
+        wide = g.weight(
+            f"{block.query.weight}+key+value.T",
+            lambda: np.ascontiguousarray(np.concatenate([p.get(part.weight) for part in linears]).T),
+        )
+        product = g.op("MatMul", [x, wide])
+        width = block.heads * block.head_size
+        parts = [
+            g.op("Slice", [product, g.ints(start), g.ints(start + width), g.ints(2)]) for start in (0, width, 2 * width)
+        ]
+        bias = g.weight(f"{block.query.bias}+key+value", lambda: np.concatenate([p.get(part.bias) for part in linears]))
+        return g.op("MultiHeadAttention", [*parts, bias], domain=CONTRIB, attributes={"num_heads": block.heads})
+
+
 class GeluWithoutBias(OrtCpu):
     """An addition and a Gelu instead of BiasGelu."""
 
@@ -76,6 +94,7 @@ GRAPHS = {
     "shipped": OrtCpu,
     "attention without bias input": AttentionWithoutBias,
     "attention with a mask of ones": AttentionWithMask,
+    "one product for query, key and value": OneProduct,
     "Add + Gelu": GeluWithoutBias,
     "Add + Add + LayerNormalization": PlainLayerNorm,
 }

@@ -1,0 +1,179 @@
+"""Write the tables of measured results into README.md and README.zh-CN.md, from ``benchmarks/results/``.
+
+    python scripts/results_table.py [--check]
+
+Every number in those tables is read from a recorded result; ``--check`` fails when a README
+says anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RESULTS = REPOSITORY / "benchmarks" / "results"
+MACHINE = "amd-epyc"  # the processor whose results the READMEs show
+BEGIN, END = "<!-- results: begin, written by scripts/results_table.py -->", "<!-- results: end -->"
+
+WORDS = {
+    "README.md": {
+        "head": "| | stonnx (fp32) | sentence-transformers {st} | ratio (lowest to highest round) |",
+        "throughput": "{model}, {texts:,} {language} texts: texts/s",
+        "latency": "{model}, one text: ms, median",
+        "memory": "{model}: memory after loading and encoding",
+        "convert": "Convert {model}: seconds, without verification",
+        "convert_memory": "Convert {model}: peak memory ÷ size of the weights",
+        "startup": "Fresh process, {model}: import, load, one text",
+        "English": "English",
+        "Chinese": "Chinese",
+        "cosine": "Lowest cosine between the two sides over all of these texts: {cosine}. ",
+        "machine": "Machine: {cpu} ({sets}), {cores} cores, {os}; PyTorch {torch} and ONNX Runtime {ort}, both float32 "
+        "and with the same threads, by turns in one process. ",
+        "peer": "The other side of the conversion is sentence-transformers {peer} with optimum-onnx {optimum}. ",
+        "commands": "Recorded in [`benchmarks/results/`](benchmarks/results/) by:",
+    },
+    "README.zh-CN.md": {
+        "head": "| | stonnx（fp32） | sentence-transformers {st} | 倍数（最低到最高一轮） |",
+        "throughput": "{model}，{texts:,} 条{language}文本：条/秒",
+        "latency": "{model}，单条文本：毫秒（中位数）",
+        "memory": "{model}：加载并编码之后的内存",
+        "convert": "转换 {model}：秒（不含核对）",
+        "convert_memory": "转换 {model}：内存峰值 ÷ 权重大小",
+        "startup": "新进程，{model}：导入、加载、一条文本",
+        "English": "英文",
+        "Chinese": "中文",
+        "cosine": "两边向量在所有这些文本上的最低余弦：{cosine}。",
+        "machine": "机器：{cpu}（{sets}），{cores} 核，{os}；PyTorch {torch} 与 ONNX Runtime {ort}，同为 float32、"
+        "线程数相同，在同一进程中轮流运行。",
+        "peer": "转换的另一边是 sentence-transformers {peer} 加 optimum-onnx {optimum}。",
+        "commands": "记录在 [`benchmarks/results/`](benchmarks/results/)，由以下命令得到：",
+    },
+}
+
+
+def main() -> int:
+    """Write or check both files; the exit code is 1 when ``--check`` finds a difference."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when a file is not up to date")
+    args = parser.parse_args()
+    stale = []
+    for name, words in WORDS.items():
+        path = REPOSITORY / name
+        text = path.read_text(encoding="utf-8")
+        before, _, rest = text.partition(BEGIN)
+        wanted = f"{before}{BEGIN}\n{table(words)}\n{END}{rest.partition(END)[2]}"
+        if wanted != text:
+            stale.append(name)
+            if not args.check:
+                path.write_text(wanted, encoding="utf-8")
+    if stale and args.check:
+        print(f"Not what benchmarks/results/ says: {', '.join(stale)}. Run scripts/results_table.py.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def table(words: dict[str, str]) -> str:
+    """The Markdown table and the lines below it."""
+    encodes = [load("encode-minilm"), load("encode-m3e-base")]
+    convert, startup = load("convert"), load("startup")
+    machine = encodes[0]["machine"]
+    versions = machine["versions"]
+    lines = [words["head"].format(st=versions["sentence-transformers"]), "|---|---|---|---|"]
+    for result in encodes:
+        lines += encode_rows(result["results"][0], words)
+    for result in convert["results"]:
+        lines += convert_rows(result, words)
+    lines += startup_rows(startup, words)
+    cosine = min(result["results"][0]["cosine_min"] for result in encodes)
+    below = words["cosine"].format(cosine=f"{cosine:.12f}")
+    below += words["machine"].format(
+        cpu=machine["cpu"],
+        sets=", ".join(machine["instruction_sets"]),
+        cores=machine["usable_cores"],
+        os=machine["os"].partition("-")[0],
+        torch=versions["torch"].partition("+")[0],
+        ort=versions["onnxruntime"],
+    )
+    peer = next(result["peer"]["versions"] for result in convert["results"])
+    below += words["peer"].format(peer=peer["sentence-transformers"], optimum=peer["optimum-onnx"])
+    below += words["commands"]
+    commands = [result["command"] for result in (*encodes, convert, startup)]
+    return "\n".join([*lines, "", below, "", "```sh", *commands, "```"])
+
+
+def load(name: str) -> dict[str, Any]:
+    """A recorded result."""
+    path = RESULTS / f"{name}-{MACHINE}.json"
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result
+
+
+def encode_rows(result: dict[str, Any], words: dict[str, str]) -> list[str]:
+    """Throughput, latency and memory of one model."""
+    model, speed, latency, memory = (result[key] for key in ("model", "throughput", "latency", "memory"))
+    language = words["Chinese" if "m3e" in model else "English"]
+    ours, theirs = (memory[side]["peak_rss_bytes"] for side in ("stonnx", "sentence-transformers"))
+    return [
+        row(
+            words["throughput"].format(model=model, texts=result["texts"], language=language),
+            f"{speed['a']:.1f}",
+            f"{speed['b']:.1f}",
+            ratio(speed),
+        ),
+        row(
+            words["latency"].format(model=model),
+            f"{latency['a']['p50']:.1f}",
+            f"{latency['b']['p50']:.1f}",
+            ratio(latency),
+        ),
+        row(
+            words["memory"].format(model=model),
+            f"{ours / 1e6:.0f} MB",
+            f"{theirs / 1e6:.0f} MB",
+            f"{theirs / ours:.1f} ×",
+        ),
+    ]
+
+
+def convert_rows(result: dict[str, Any], words: dict[str, str]) -> list[str]:
+    """Time and memory of one conversion."""
+    model, ours, theirs = result["model"], result["stonnx"], result["peer"]
+    memory = "peak_rss_over_weights"
+    return [
+        row(
+            words["convert"].format(model=model),
+            f"{ours['seconds']:.1f}",
+            f"{theirs['seconds']:.1f}",
+            f"{theirs['seconds'] / ours['seconds']:.1f} ×",
+        ),
+        row(
+            words["convert_memory"].format(model=model),
+            f"{ours[memory]:.1f}",
+            f"{theirs[memory]:.1f}",
+            f"{theirs[memory] / ours[memory]:.1f} ×",
+        ),
+    ]
+
+
+def startup_rows(result: dict[str, Any], words: dict[str, str]) -> list[str]:
+    """Time of a fresh process."""
+    seconds = result["results"]["median_seconds"]["load_and_one_text"]["inside"]
+    return [row(words["startup"].format(model="all-MiniLM-L6-v2"), f"{seconds:.2f} s", "–", "–")]
+
+
+def ratio(result: dict[str, Any]) -> str:
+    """A ratio with its spread."""
+    return f"**{result['ratio']:.2f} ×** ({result['ratio_low']:.2f} – {result['ratio_high']:.2f})"
+
+
+def row(*cells: str) -> str:
+    """One line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The code in the READMEs runs, its numbers are the recorded ones, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stonnx.cli import main
+from stonnx.testing import TinyModel, make_tiny_model
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+READMES = ["README.md", "README.zh-CN.md"]
+DOCUMENTS = sorted(
+    path.relative_to(REPOSITORY).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md")
+    for path in REPOSITORY.glob(pattern)
+)
+
+
+def blocks(name, language):
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder in which the README's hub id is a tiny model on disk."""
+    make_tiny_model(tmp_path / "moka-ai" / "m3e-base", TinyModel())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.reference
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READMES)
+def test_readme_runs(workplace, name, capsys):
+    """Every stonnx command of the README, then its Python code, on a tiny model."""
+    lines = [line for block in blocks(name, "sh") for line in block.splitlines() if line.startswith("stonnx ")]
+    assert [shlex.split(line)[1] for line in lines] == ["convert", "info", "encode", "verify", "bench"]
+    for line in lines:
+        words = shlex.split(line, comments=True)[1:]
+        quick = ["--quick"] if words[0] == "bench" else []
+        assert main([*words, *quick]) == 0, line
+    (code,) = blocks(name, "python")
+    scope = {}
+    exec(compile(code, name, "exec"), scope)  # noqa: S102 - the point of the test
+    assert scope["vectors"].shape == (1, 32)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_to_files(name):
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)", text)
+    missing = [target for target in targets if not ((REPOSITORY / name).parent / target).exists()]
+    assert not missing
+
+
+def test_readmes_show_recorded_results():
+    command = [sys.executable, "scripts/results_table.py", "--check"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_readmes_are_kept_in_step():
+    """The same sections, commands and code in both languages; only the words differ."""
+    english, chinese = (
+        [re.sub(r"#.*", "", block) for language in ("sh", "python") for block in blocks(name, language)]
+        for name in READMES
+    )
+    assert english == chinese
+    headings = [len(re.findall(r"^## ", (REPOSITORY / name).read_text(encoding="utf-8"), re.M)) for name in READMES]
+    assert headings[0] == headings[1]
