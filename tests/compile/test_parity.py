@@ -40,6 +40,11 @@ def test_tokenizer_families(tiny, tmp_path, tokenizer):
     check_both_variants(tiny(tokenizer=tokenizer), tmp_path / "out")
 
 
+@pytest.mark.parametrize("tokenizer", ["wordpiece", "bpe"])
+def test_mpnet(tiny, tmp_path, tokenizer):
+    check_both_variants(tiny(family="mpnet", tokenizer=tokenizer, max_tokens=60), tmp_path / "out")
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("generation", ["old", "new"])
 def test_pooling_modes(tiny, tmp_path, mode, generation):

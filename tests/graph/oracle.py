@@ -80,36 +80,66 @@ ACTIVATIONS = {
 _HIDDEN_ACTIVATIONS = {"gelu": gelu, "gelu_new": gelu_tanh, "gelu_pytorch_tanh": gelu_tanh, "relu": relu}
 
 
+_BERT = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
+_MPNET = ("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o")
+
+
 def bert(weights, config, input_ids, mask):
-    """Last hidden state, shape (rows, tokens, width). ``weights`` is called with a tensor name."""
+    """BERT's last hidden state, shape (rows, tokens, width). ``weights`` is called with a tensor name."""
+    t = _Tensors(weights, config)
+    x = t("embeddings.word_embeddings.weight")[input_ids] + t("embeddings.token_type_embeddings.weight")[0]
+    x = t.norm(x + t("embeddings.position_embeddings.weight")[: input_ids.shape[1]], "embeddings.LayerNorm")
+    return _layers(t, x, mask, _BERT, "attention.output.LayerNorm", 0.0)
 
-    def tensor(name):
-        return weights(name).astype(np.float64)
 
-    def linear(x, root):
-        return x @ tensor(f"{root}.weight").T + tensor(f"{root}.bias")
+def mpnet(weights, config, input_ids, mask):
+    """MPNet's last hidden state: positions count real tokens from 2, and scores have a bias by distance."""
+    t = _Tensors(weights, config)
+    real = input_ids != 1
+    positions = np.cumsum(real, axis=1) * real + 1
+    x = t("embeddings.word_embeddings.weight")[input_ids] + t("embeddings.position_embeddings.weight")[positions]
+    tokens = range(input_ids.shape[1])
+    buckets = np.array([[_bucket(key - query) for key in tokens] for query in tokens])
+    bias = t("encoder.relative_attention_bias.weight")[buckets].transpose(2, 0, 1)[None]
+    return _layers(t, t.norm(x, "embeddings.LayerNorm"), mask, _MPNET, "attention.LayerNorm", bias)
 
-    def norm(x, root):
-        return layer_norm(x, tensor(f"{root}.weight"), tensor(f"{root}.bias"), config["layer_norm_eps"])
 
-    rows, tokens = input_ids.shape
-    heads = config["num_attention_heads"]
-    x = tensor("embeddings.word_embeddings.weight")[input_ids]
-    x = x + tensor("embeddings.token_type_embeddings.weight")[0]
-    x = norm(x + tensor("embeddings.position_embeddings.weight")[:tokens], "embeddings.LayerNorm")
-    width = x.shape[-1]
-    bias = np.where(mask[:, None, None, :] > 0, 0.0, -np.inf)
-    for layer in range(config["num_hidden_layers"]):
+def _bucket(distance):
+    n = abs(distance)
+    if n >= 8:
+        n = min(8 + int(np.float32(math.log(n / 8)) / np.float32(math.log(16)) * np.float32(8)), 15)
+    return n + 16 * (distance > 0)
+
+
+class _Tensors:
+    def __init__(self, weights, config):
+        self._weights = weights
+        self.config = config
+
+    def __call__(self, name):
+        return self._weights(name).astype(np.float64)
+
+    def linear(self, x, root):
+        return x @ self(f"{root}.weight").T + self(f"{root}.bias")
+
+    def norm(self, x, root):
+        return layer_norm(x, self(f"{root}.weight"), self(f"{root}.bias"), self.config["layer_norm_eps"])
+
+
+def _layers(t, x, mask, names, attention_norm, score_bias):
+    rows, tokens, width = x.shape
+    heads = t.config["num_attention_heads"]
+    bias = np.where(mask[:, None, None, :] > 0, 0.0, -np.inf) + score_bias
+    for layer in range(t.config["num_hidden_layers"]):
         root = f"encoder.layer.{layer}"
         q, k, v = (
-            linear(x, f"{root}.attention.self.{part}").reshape(rows, tokens, heads, -1).transpose(0, 2, 1, 3)
-            for part in ("query", "key", "value")
+            t.linear(x, f"{root}.{part}").reshape(rows, tokens, heads, -1).transpose(0, 2, 1, 3) for part in names[:3]
         )
         scores = q @ k.transpose(0, 1, 3, 2) / math.sqrt(width // heads) + bias
         context = (softmax(scores) @ v).transpose(0, 2, 1, 3).reshape(rows, tokens, width)
-        x = norm(linear(context, f"{root}.attention.output.dense") + x, f"{root}.attention.output.LayerNorm")
-        inner = _HIDDEN_ACTIVATIONS[config["hidden_act"]](linear(x, f"{root}.intermediate.dense"))
-        x = norm(linear(inner, f"{root}.output.dense") + x, f"{root}.output.LayerNorm")
+        x = t.norm(t.linear(context, f"{root}.{names[3]}") + x, f"{root}.{attention_norm}")
+        inner = _HIDDEN_ACTIVATIONS[t.config["hidden_act"]](t.linear(x, f"{root}.intermediate.dense"))
+        x = t.norm(t.linear(inner, f"{root}.output.dense") + x, f"{root}.output.LayerNorm")
     return x
 
 

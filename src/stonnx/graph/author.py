@@ -86,7 +86,7 @@ def author_graph(
     spec, encoder = blueprint.spec, blueprint.encoder
     excludes_prompt = any(isinstance(module, Pooling) and not module.include_prompt for module in spec.head)
     g = GraphBuilder(f"{blueprint.family}-{dialect.name}", weights)
-    inputs = dialect.declare_inputs(g, prompt_length=excludes_prompt)
+    inputs = dialect.declare_inputs(g, token_types=encoder.token_types, prompt_length=excludes_prompt)
     hidden = encoder.author(g, blueprint.parameters, dialect, inputs)
     embedding = author_head(g, hidden, inputs, spec.head, open_weights)
     if not dialect.equal_lengths:

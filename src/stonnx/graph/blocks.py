@@ -9,11 +9,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from onnx import TensorProto
 
 from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.parameters import Parameters
 
-__all__ = ["Activation", "AttentionBlock", "EmbeddingBlock", "GraphInputs", "Linear", "Norm", "matrix", "vector"]
+__all__ = [
+    "Activation",
+    "AttentionBlock",
+    "EmbeddingBlock",
+    "GraphInputs",
+    "Linear",
+    "Norm",
+    "matrix",
+    "ranked_positions",
+    "vector",
+]
 
 Activation = Literal["gelu", "gelu_tanh", "relu"]
 
@@ -37,23 +48,39 @@ class Norm:
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionBlock:
-    """Multi-head self-attention (Vaswani et al. 2017, arXiv:1706.03762), without the output projection."""
+    """Multi-head self-attention (Vaswani et al. 2017, arXiv:1706.03762), without the output projection.
+
+    ``bias`` is a tensor of the graph that is added to the scaled scores, float32, shape
+    (1, heads, tokens, tokens); None for none.
+    """
 
     query: Linear
     key: Linear
     value: Linear
     heads: int
     head_size: int
+    bias: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingBlock:
-    """Word, absolute position and token type tables, added and normalised."""
+    """Word, absolute position and token type tables, added and normalised.
+
+    Attributes:
+        word: Table of the words.
+        position: Table of the positions.
+        token_type: Table of the token types; None where the family has none.
+        norm: Layer norm of the sum.
+        padding_id: Where positions count real tokens only (RoBERTa's rule): the id that does not count. A token's
+            position is then ``padding_id`` plus its rank, and padding has the position ``padding_id``.
+            None where positions are 0, 1, 2…
+    """
 
     word: str
     position: str
-    token_type: str
+    token_type: str | None
     norm: Norm
+    padding_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +105,13 @@ def matrix(g: GraphBuilder, p: Parameters, name: str) -> str:
 def vector(g: GraphBuilder, p: Parameters, name: str) -> str:
     """A weight in the layout of the checkpoint."""
     return g.weight(name, lambda: p.get(name))
+
+
+def ranked_positions(g: GraphBuilder, input_ids: str, padding_id: int) -> str:
+    """Positions that count real tokens only: int64, shape (rows, tokens); see ``EmbeddingBlock.padding_id``."""
+    padding = g.constant(f"int/{padding_id}", np.array(padding_id, dtype=np.int64))
+    real = g.op("Not", [g.op("Equal", [input_ids, padding])])
+    real = g.op("Cast", [real], attributes={"to": TensorProto.INT64})
+    axis = g.constant("int/1", np.array(1, dtype=np.int64))
+    ranks = g.op("Mul", [g.op("CumSum", [real, axis]), real])
+    return g.op("Add", [ranks, padding])

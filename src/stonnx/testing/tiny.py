@@ -44,6 +44,7 @@ class TinyModel:
     Attributes:
         head: Modules behind the transformer. Each lies in ``{index}_{Kind}``; the ``path`` of a
             ``Dense`` or ``LayerNorm`` given here is ignored.
+        family: Architecture, ``bert`` or ``mpnet``.
         tokenizer: Family of the tokenizer.
         lowercase: Whether the ``wordpiece`` tokenizer lowercases.
         hidden_act: Activation of the feed-forward blocks, as in ``config.json``.
@@ -63,6 +64,7 @@ class TinyModel:
     """
 
     head: tuple[HeadModule, ...] = (Pooling(modes=("mean",)), Normalize())
+    family: Literal["bert", "mpnet"] = "bert"
     tokenizer: TokenizerFamily = "wordpiece"
     lowercase: bool = True
     hidden_act: str = "gelu"
@@ -97,7 +99,7 @@ def make_tiny_model(folder: str | Path, model: TinyModel | None = None) -> Path:
     rng = np.random.default_rng(model.seed)
     vocab_size = _write_tokenizer(folder, model)
     write_json(folder / "config.json", _config(model, vocab_size))
-    encoder = {f"{model.tensor_prefix}{name}": value for name, value in _bert_weights(model, vocab_size, rng).items()}
+    encoder = {f"{model.tensor_prefix}{name}": value for name, value in _weights(model, vocab_size, rng).items()}
     _save(folder / "model.safetensors", encoder, model.dtype)
     if model.with_modules_json:
         _write_modules(folder, model, rng)
@@ -106,7 +108,7 @@ def make_tiny_model(folder: str | Path, model: TinyModel | None = None) -> Path:
 
 def _config(model: TinyModel, vocab_size: int) -> dict[str, Any]:
     return {
-        "architectures": ["BertModel"],
+        "architectures": ["BertModel" if model.family == "bert" else "MPNetModel"],
         "attention_probs_dropout_prob": 0.1,
         "hidden_act": model.hidden_act,
         "hidden_dropout_prob": 0.1,
@@ -115,7 +117,7 @@ def _config(model: TinyModel, vocab_size: int) -> dict[str, Any]:
         "intermediate_size": 2 * model.hidden,
         "layer_norm_eps": 1e-12,
         "max_position_embeddings": model.positions,
-        "model_type": "bert",
+        "model_type": model.family,
         "num_attention_heads": 4,
         "num_hidden_layers": model.layers,
         "pad_token_id": 0,
@@ -155,21 +157,38 @@ def _vector(rng: np.random.Generator, size: int, *, around: float = 0.0) -> Floa
     return (around + 0.1 * rng.standard_normal(size)).astype(np.float32)
 
 
-def _bert_weights(model: TinyModel, vocab_size: int, rng: np.random.Generator) -> dict[str, Floats]:
+# Names of a layer's parts below ``encoder.layer.N``: query, key, value, projection, the norm behind it.
+_LAYER_PARTS = {
+    "bert": (
+        "attention.self.query",
+        "attention.self.key",
+        "attention.self.value",
+        "attention.output.dense",
+        "attention.output.LayerNorm",
+    ),
+    "mpnet": ("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", "attention.LayerNorm"),
+}
+
+
+def _weights(model: TinyModel, vocab_size: int, rng: np.random.Generator) -> dict[str, Floats]:
     hidden, wide = model.hidden, 2 * model.hidden
     tensors = {
         "embeddings.word_embeddings.weight": _matrix(rng, vocab_size, hidden),
         "embeddings.position_embeddings.weight": _matrix(rng, model.positions, hidden),
-        "embeddings.token_type_embeddings.weight": _matrix(rng, 2, hidden),
         "pooler.dense.weight": _matrix(rng, hidden, hidden),
         "pooler.dense.bias": _vector(rng, hidden),
         **_norm("embeddings.LayerNorm", hidden, rng),
     }
+    if model.family == "bert":
+        tensors["embeddings.token_type_embeddings.weight"] = _matrix(rng, 2, hidden)
+    else:
+        tensors["encoder.relative_attention_bias.weight"] = _matrix(rng, 32, 4)
+    query, key, value, projection, norm = _LAYER_PARTS[model.family]
     shapes = {
-        "attention.self.query": (hidden, hidden),
-        "attention.self.key": (hidden, hidden),
-        "attention.self.value": (hidden, hidden),
-        "attention.output.dense": (hidden, hidden),
+        query: (hidden, hidden),
+        key: (hidden, hidden),
+        value: (hidden, hidden),
+        projection: (hidden, hidden),
         "intermediate.dense": (wide, hidden),
         "output.dense": (hidden, wide),
     }
@@ -178,7 +197,7 @@ def _bert_weights(model: TinyModel, vocab_size: int, rng: np.random.Generator) -
         for name, shape in shapes.items():
             tensors[f"{prefix}.{name}.weight"] = _matrix(rng, *shape)
             tensors[f"{prefix}.{name}.bias"] = _vector(rng, shape[0])
-        tensors |= _norm(f"{prefix}.attention.output.LayerNorm", hidden, rng)
+        tensors |= _norm(f"{prefix}.{norm}", hidden, rng)
         tensors |= _norm(f"{prefix}.output.LayerNorm", hidden, rng)
     return tensors
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from stonnx.errors import CheckpointError, UnsupportedModelError
 from stonnx.graph.architectures.bert import Bert
+from stonnx.graph.architectures.mpnet import MPNet
 from stonnx.graph.blocks import GraphInputs
 from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.dialects import Dialect
@@ -28,6 +29,11 @@ class Architecture(Protocol):
         """Length of a token vector."""
         ...
 
+    @property
+    def token_types(self) -> bool:
+        """Whether the encoder takes ``token_type_ids``."""
+        ...
+
     def expected_tensors(self) -> dict[str, tuple[int, ...]]:
         """Shape of every tensor that the encoder needs, by name."""
         ...
@@ -37,7 +43,7 @@ class Architecture(Protocol):
         ...
 
 
-FAMILIES: Mapping[str, Callable[[Mapping[str, Any]], Architecture]] = {"bert": Bert.read}
+FAMILIES: Mapping[str, Callable[[Mapping[str, Any]], Architecture]] = {"bert": Bert.read, "mpnet": MPNet.read}
 """How to read ``config.json``, by its ``model_type``."""
 
 
@@ -60,6 +66,6 @@ def read_architecture(config: Mapping[str, Any]) -> tuple[str, Architecture]:
     if model_type not in FAMILIES:
         raise UnsupportedModelError(
             f"The architecture {model_type!r} is not authored by this version; it authors: {', '.join(FAMILIES)}.",
-            hint="Use a model of the BERT family, or keep this one on sentence-transformers.",
+            hint="Use a model of one of these families, or keep this one on sentence-transformers.",
         )
     return model_type, FAMILIES[model_type](config)

@@ -29,7 +29,7 @@ class Dialect(Protocol):
         """Whether the graph takes no mask."""
         ...
 
-    def declare_inputs(self, g: GraphBuilder, *, prompt_length: bool) -> GraphInputs:
+    def declare_inputs(self, g: GraphBuilder, *, token_types: bool, prompt_length: bool) -> GraphInputs:
         """Declare the graph's inputs."""
         ...
 

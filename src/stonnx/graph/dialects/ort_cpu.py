@@ -13,7 +13,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stonnx.graph.blocks import Activation, AttentionBlock, EmbeddingBlock, GraphInputs, Norm, matrix, vector
+from stonnx.graph.blocks import (
+    Activation,
+    AttentionBlock,
+    EmbeddingBlock,
+    GraphInputs,
+    Norm,
+    matrix,
+    ranked_positions,
+    vector,
+)
 from stonnx.graph.builder import CONTRIB, GraphBuilder
 from stonnx.graph.parameters import Parameters
 
@@ -26,7 +35,13 @@ class OrtCpu:
     name = "ort_cpu"
     equal_lengths = True
 
-    def declare_inputs(self, g: GraphBuilder, *, prompt_length: bool) -> GraphInputs:
+    def declare_inputs(
+        self,
+        g: GraphBuilder,
+        *,
+        token_types: bool,  # noqa: ARG002 - folded into the position table
+        prompt_length: bool,
+    ) -> GraphInputs:
         """``input_ids`` alone: rows of one batch have equal lengths and need no mask."""
         return GraphInputs(
             input_ids=g.input("input_ids", ("rows", "tokens")),
@@ -37,15 +52,14 @@ class OrtCpu:
 
     def embed(self, g: GraphBuilder, p: Parameters, inputs: GraphInputs, block: EmbeddingBlock) -> str:
         """Word table plus one table for position and token type 0."""
-
-        def offsets() -> NDArray[np.float32]:
-            table: NDArray[np.float32] = p.get(block.position) + p.get(block.token_type)[0]
-            return table[np.newaxis]  # (1, positions, width)
-
         words = g.op("Gather", [vector(g, p, block.word), inputs.input_ids])
-        table = g.weight(f"{block.position}+token_type_0", offsets)
-        length = g.op("Shape", [inputs.input_ids], attributes={"start": 1, "end": 2})
-        positions = g.op("Slice", [table, g.ints(0), length, g.ints(1)])  # (1, tokens, width)
+        if block.padding_id is not None:
+            ranks = ranked_positions(g, inputs.input_ids, block.padding_id)
+            positions = g.op("Gather", [self._offsets(g, p, block), ranks])  # (rows, tokens, width)
+        else:
+            length = g.op("Shape", [inputs.input_ids], attributes={"start": 1, "end": 2})
+            positions = g.op("Slice", [self._offsets(g, p, block), g.ints(0), length, g.ints(0)])
+            positions = g.op("Unsqueeze", [positions, g.ints(0)])  # (1, tokens, width)
         return self._skip_norm(g, p, [words, positions], None, block.norm)
 
     def attend(
@@ -64,7 +78,10 @@ class OrtCpu:
 
         projected = [g.op("MatMul", [x, matrix(g, p, linear.weight)]) for linear in linears]
         bias = g.weight(f"{block.query.bias}+key+value", biases)
-        return g.op("MultiHeadAttention", [*projected, bias], domain=CONTRIB, attributes={"num_heads": block.heads})
+        more = [] if block.bias is None else ["", block.bias]  # no mask, attention_bias
+        return g.op(
+            "MultiHeadAttention", [*projected, bias, *more], domain=CONTRIB, attributes={"num_heads": block.heads}
+        )
 
     def add_norm(self, g: GraphBuilder, p: Parameters, x: str, residual: str, bias: str, norm: Norm) -> str:
         """One SkipLayerNormalization."""
@@ -76,6 +93,13 @@ class OrtCpu:
         if activation == "relu":
             return g.op("Relu", [g.op("Add", inputs)])
         return g.op("BiasGelu" if activation == "gelu" else "FastGelu", inputs, domain=CONTRIB)
+
+    def _offsets(self, g: GraphBuilder, p: Parameters, block: EmbeddingBlock) -> str:
+        """One table for position and token type 0, shape (positions, width)."""
+        if block.token_type is None:
+            return vector(g, p, block.position)
+        token_type = block.token_type
+        return g.weight(f"{block.position}+token_type_0", lambda: p.get(block.position) + p.get(token_type)[0])
 
     def _skip_norm(self, g: GraphBuilder, p: Parameters, terms: list[str], bias: str | None, norm: Norm) -> str:
         inputs = [*terms, vector(g, p, norm.weight), vector(g, p, norm.bias)]

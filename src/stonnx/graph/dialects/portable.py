@@ -7,7 +7,17 @@ import math
 import numpy as np
 from onnx import TensorProto
 
-from stonnx.graph.blocks import Activation, AttentionBlock, EmbeddingBlock, GraphInputs, Linear, Norm, matrix, vector
+from stonnx.graph.blocks import (
+    Activation,
+    AttentionBlock,
+    EmbeddingBlock,
+    GraphInputs,
+    Linear,
+    Norm,
+    matrix,
+    ranked_positions,
+    vector,
+)
 from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.parameters import Parameters
 
@@ -23,23 +33,28 @@ class Portable:
     def __init__(self) -> None:
         self._mask_bias: str | None = None
 
-    def declare_inputs(self, g: GraphBuilder, *, prompt_length: bool) -> GraphInputs:
-        """``input_ids``, ``attention_mask`` and ``token_type_ids``, int64, shape (rows, tokens)."""
+    def declare_inputs(self, g: GraphBuilder, *, token_types: bool, prompt_length: bool) -> GraphInputs:
+        """``input_ids``, ``attention_mask`` and, where there are types, ``token_type_ids``; int64, (rows, tokens)."""
         shape = ("rows", "tokens")
         return GraphInputs(
             input_ids=g.input("input_ids", shape),
             attention_mask=g.input("attention_mask", shape),
-            token_type_ids=g.input("token_type_ids", shape),
+            token_type_ids=g.input("token_type_ids", shape) if token_types else None,
             prompt_length=g.input("prompt_length", (), default=0) if prompt_length else None,
         )
 
     def embed(self, g: GraphBuilder, p: Parameters, inputs: GraphInputs, block: EmbeddingBlock) -> str:
         """Word + token type + position, in the order of addition of the original."""
-        words = g.op("Gather", [vector(g, p, block.word), inputs.input_ids])
-        types = g.op("Gather", [vector(g, p, block.token_type), inputs.token_type_ids or ""])
-        length = g.op("Shape", [inputs.input_ids], attributes={"start": 1, "end": 2})
-        positions = g.op("Slice", [vector(g, p, block.position), g.ints(0), length, g.ints(0)])
-        x = g.op("Add", [g.op("Add", [words, types]), positions])  # (rows, tokens, width) + (tokens, width)
+        x = g.op("Gather", [vector(g, p, block.word), inputs.input_ids])
+        if block.token_type is not None:
+            x = g.op("Add", [x, g.op("Gather", [vector(g, p, block.token_type), inputs.token_type_ids or ""])])
+        table = vector(g, p, block.position)
+        if block.padding_id is None:
+            length = g.op("Shape", [inputs.input_ids], attributes={"start": 1, "end": 2})
+            positions = g.op("Slice", [table, g.ints(0), length, g.ints(0)])  # (tokens, width)
+        else:
+            positions = g.op("Gather", [table, ranked_positions(g, inputs.input_ids, block.padding_id)])
+        x = g.op("Add", [x, positions])
         return self._norm(g, p, x, block.norm)
 
     def attend(self, g: GraphBuilder, p: Parameters, x: str, inputs: GraphInputs, block: AttentionBlock) -> str:
@@ -55,6 +70,8 @@ class Portable:
         key = split(block.key, (0, 2, 3, 1))  # (rows, heads, head_size, tokens)
         value = split(block.value, (0, 2, 1, 3))
         scores = g.op("Mul", [g.op("MatMul", [query, key]), g.scalar(1.0 / math.sqrt(block.head_size))])
+        if block.bias is not None:
+            scores = g.op("Add", [scores, block.bias])
         scores = g.op("Add", [scores, self._mask(g, inputs)])  # (rows, heads, tokens, tokens)
         probabilities = g.op("Softmax", [scores], attributes={"axis": -1})
         context = g.op("MatMul", [probabilities, value])
