@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stonnx.bench.timing import Plan, median, percentile, plan_rounds, run_rounds, spread
+from stonnx.bench.timing import Plan, median, percentile, plan_rounds, run_rounds, spread, spread_blocks
 
 
 def _ignore(count: int) -> None:
@@ -87,3 +87,21 @@ def test_spread_keeps_order_and_reaches_both_halves(texts, count):
 
 def test_spread_is_even():
     assert spread([str(n) for n in range(10)], 5) == ("0", "2", "4", "6", "8")
+
+
+@pytest.mark.parametrize("count", [1, 32, 33, 96, 200])
+def test_blocks_are_neighbours_in_length(count):
+    """Sorted by length and cut into batches, the chosen texts are batches of the whole, with the same padding."""
+    texts = ["x" * (7919 * number % 400) + str(number) for number in range(400)]
+    by_length = sorted(texts, key=len, reverse=True)
+    blocks = [set(by_length[start : start + 32]) for start in range(0, 400, 32)]
+    chosen = sorted(spread_blocks(texts, count, block=32), key=len, reverse=True)
+    assert len(chosen) >= count
+    assert all(set(chosen[start : start + 32]) in blocks for start in range(0, len(chosen), 32))
+
+
+def test_blocks_keep_order_and_take_all_when_there_are_no_more():
+    texts = [str(number) for number in range(50)]
+    assert spread_blocks(texts, 40, block=32) == tuple(texts)
+    chosen = spread_blocks(texts, 1, block=32)
+    assert [int(text) for text in chosen] == sorted(map(int, chosen))

@@ -13,12 +13,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stonnx.bench.choose import CLASSIC_TEXT, short_texts
 from stonnx.bench.report import ProtocolResult, latency_result, pass_result
 from stonnx.bench.sides import Pair
-from stonnx.bench.timing import Clock, Plan, plan_rounds, run_rounds, spread
+from stonnx.bench.timing import Clock, Plan, plan_rounds, run_rounds, spread_blocks
 
 __all__ = ["OnProgress", "Protocol", "protocols", "run_protocol"]
 
@@ -26,6 +26,7 @@ OnProgress = Callable[[str, int, int], None]
 """Told the protocol's name, the texts done so far on both sides together, and the texts in all."""
 
 _COPIES = 1000
+_REFERENCE_BATCH = 32  # sentence-transformers' default
 _SLICES = 4
 
 
@@ -43,6 +44,7 @@ class Protocol:
         share: Share of the whole time budget.
         in_full: Where the time does not suffice for three rounds, encode every text once, in four rounds of
             a quarter each, instead of fewer texts: the interleaving stays, and the budget gives way.
+        block: Where not all texts are encoded, take whole blocks of so many neighbours in length; 1 for single texts.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Protocol:
     warm_up: int
     share: float
     in_full: bool = False
+    block: int = 1
 
 
 def protocols(texts: Sequence[str], *, quick: bool) -> tuple[Protocol, ...]:
@@ -73,9 +76,10 @@ def protocols(texts: Sequence[str], *, quick: bool) -> tuple[Protocol, ...]:
             unit="texts/s",
             texts=tuple(texts),
             batch=None,
-            min_texts=32 if quick else 64,
-            warm_up=16,
+            min_texts=3 * _REFERENCE_BATCH,
+            warm_up=_REFERENCE_BATCH,
             share=0.5,
+            block=_REFERENCE_BATCH,
         ),
         Protocol(name="latency", unit="ms", texts=short_texts(texts, 50), batch=1, min_texts=10, warm_up=5, share=0.15),
     )
@@ -96,7 +100,9 @@ def run_protocol(
     deadline = clock() + budget_s
     cost = _warm_up(protocol, pair, clock, enough_s=budget_s / 8)
     plan = _plan(protocol, cost, deadline - clock())
-    calls = _calls(spread(protocol.texts, plan.texts), protocol.batch)
+    chosen = spread_blocks(protocol.texts, plan.texts, block=protocol.block)
+    plan = replace(plan, texts=len(chosen))
+    calls = _calls(chosen, protocol.batch)
     total = 2 * plan.texts * plan.max_rounds
     done = 0
 
@@ -120,7 +126,7 @@ def _warm_up(protocol: Protocol, pair: Pair, clock: Clock, *, enough_s: float) -
 
     A first pass that took ``enough_s`` or longer is the only one: its share of allocating is small.
     """
-    calls = _calls(spread(protocol.texts, protocol.warm_up), protocol.batch)
+    calls = _calls(spread_blocks(protocol.texts, protocol.warm_up, block=protocol.block), protocol.batch)
     seconds = 0.0
     for _ in range(2):  # first runs allocate and compile: they are slower than any later one
         start = clock()

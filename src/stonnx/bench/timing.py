@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from stonnx.bench.sides import Pair, Side
 
-__all__ = ["Clock", "Plan", "Round", "median", "percentile", "plan_rounds", "run_rounds", "spread"]
+__all__ = ["Clock", "Plan", "Round", "median", "percentile", "plan_rounds", "run_rounds", "spread", "spread_blocks"]
 
 Clock = Callable[[], float]
 """Seconds from any origin, such as ``time.perf_counter``."""
@@ -119,3 +119,24 @@ def spread(texts: Sequence[str], count: int) -> tuple[str, ...]:
     if count >= len(texts):
         return tuple(texts)
     return tuple(texts[index * len(texts) // count] for index in range(count))
+
+
+def spread_blocks(texts: Sequence[str], count: int, *, block: int) -> tuple[str, ...]:
+    """At least ``count`` texts as whole blocks of neighbours in length, from even distances; input order.
+
+    An encoder that sorts by length and cuts into batches of ``block`` pads these texts as it would pad all of
+    them. Single texts from even distances would leave it with neighbours of very unequal length.
+
+    Args:
+        texts: The texts to choose from.
+        count: How many are wanted; rounded up to whole blocks, and all of them if there are not more.
+        block: Texts of a block.
+    """
+    wanted = math.ceil(count / block)
+    blocks = math.ceil(len(texts) / block)
+    if wanted >= blocks:
+        return tuple(texts)
+    order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
+    picked = [(2 * number + 1) * blocks // (2 * wanted) for number in range(wanted)]
+    chosen = sorted(index for at in picked for index in order[at * block : (at + 1) * block])
+    return tuple(texts[index] for index in chosen)

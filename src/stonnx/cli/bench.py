@@ -25,7 +25,7 @@ examples:
   stonnx bench m3e-base-onnx --texts my-texts.txt --threads 4
   stonnx bench m3e-base-onnx --quick --json"""
 
-QUICK_SECONDS = 15.0
+QUICK_SECONDS = 30.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
