@@ -57,6 +57,8 @@ def test_texts_and_pairs_are_read(fake_verify, capsys):
     assert fake_verify.calls == [("art", {"against": "org/model", "texts": ("one", "two"), "pairs": pairs})]
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
+    assert "  fp32  " in out  # the names of the variants keep their room beside one column more
+    assert "  portable  " in out
     assert out.count("0.8123") == 3  # both variants, and the original
     assert "Spearman" in out
 

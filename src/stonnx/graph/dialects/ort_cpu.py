@@ -1,6 +1,6 @@
 """ONNX Runtime on CPU: its fused operators, no mask.
 
-Why these operators, measured in docs/decisions/0002-optimised-graph.md:
+Why these operators (docs/decisions/0002-optimised-graph.md, timed by benchmarks/graph_choices.py):
 
 * MultiHeadAttention without a mask takes ONNX Runtime's flash attention; with the biases as
   its own input, adding and transposing run on all threads.
