@@ -102,9 +102,8 @@ def _session_options(ort: ModuleType, *, threads: int, optimize: bool) -> Any:
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     options.log_severity_level = 3  # errors; they reach the caller as exceptions anyway
-    # Memory over 1,500 random shapes of at most 1,024 tokens (one MiniLM layer, two threads; growth after load):
-    # arena alone 32 MB, flat from the hundredth shape on; with the plan of every shape kept (memory pattern) 56 MB
-    # and growing; arena shrunk after each run 73 MB; no arena 18 MB, but up to a tenth slower. So: the arena alone.
+    # The plan of every input shape would be kept for good, and text has thousands of shapes. The arena stays on:
+    # it levels off (benchmarks/memory.py), and without it every run allocates anew.
     options.enable_mem_pattern = False
     # Weights outside the arena: it would round them up to a power of two.
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
