@@ -153,7 +153,7 @@ def test_every_extra_that_is_named_can_be_installed() -> None:
 def test_only_what_is_built_is_advertised() -> None:
     extras = project()["optional-dependencies"]
     assert isinstance(extras, dict)
-    assert set(extras) == {"all", "cpu", "demo", "gpu", "reference"}
+    assert set(extras) == {"all", "cpu", "demo", "gpu", "openvino", "reference"}
 
 
 def test_package_is_marked_as_typed() -> None:

@@ -220,8 +220,8 @@ def bad_golden_hash(folder: Path) -> list[str]:
 
 
 def newer_schema(folder: Path) -> list[str]:
-    edit(folder, lambda value: value.update(schema_version=2, novelty={"from": "the future"}))
-    return ["written by a newer stonnx", "schema_version is 2", "pip install -U stonnx"]
+    edit(folder, lambda value: value.update(schema_version=3, novelty={"from": "the future"}))
+    return ["written by a newer stonnx", "schema_version is 3", "pip install -U stonnx"]
 
 
 def unknown_key(folder: Path) -> list[str]:
@@ -330,6 +330,27 @@ def duplicate_variant(folder: Path) -> list[str]:
     return ["stonnx.json: variants: the name 'fp32' is given twice"]
 
 
+def unknown_instruction_set(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["variants"][1].update(instruction_sets=["avx2", "mmx"]))
+    return ["stonnx.json: variants[1].instruction_sets[1]: expected one of avx2, avx512_vnni", "found 'mmx'"]
+
+
+def unknown_class(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["variants"][1].update(fidelity_class="perfect"))
+    return ["stonnx.json: variants[1].fidelity_class: expected one of 'exact', 'lossless', 'high', 'balanced'"]
+
+
+def below_its_class(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["variants"][1].update(precision="int8", fidelity_class="high"))
+    edit(folder, lambda value: value["variants"][1]["fidelity"].update(top10_overlap=0.9))
+    return ["stonnx.json: variants[1].fidelity: verified is true, but the figures are not high", "overlap 0.90000"]
+
+
+def old_file_with_new_keys(folder: Path) -> list[str]:
+    edit(folder, lambda value: value.update(schema_version=1))
+    return ["stonnx.json: variants[0].precision: unknown key in a file of schema_version 1"]
+
+
 def no_manifest(folder: Path) -> list[str]:
     (folder / "stonnx.json").unlink()
     return ["is a model folder, not a stonnx artifact", "stonnx convert"]
@@ -360,6 +381,10 @@ BREAKS: tuple[Callable[[Path], list[str]], ...] = (
     not_a_number,
     duplicate_key,
     duplicate_variant,
+    unknown_instruction_set,
+    unknown_class,
+    below_its_class,
+    old_file_with_new_keys,
     no_manifest,
 )
 

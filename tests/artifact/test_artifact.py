@@ -78,6 +78,13 @@ def test_surplus_files_are_left_alone(valid):
 
 def test_file_entries(valid, manifest):
     assert file_entries(valid) == manifest.files
+
+
+def test_choices_of_tune_are_no_part_of_the_artifact(valid, manifest):
+    (valid / ".stonnx-tune").mkdir()
+    (valid / ".stonnx-tune" / "0123.json").write_text("{}", encoding="utf-8")
+    assert file_entries(valid) == manifest.files
+    Artifact.open(valid).check_files()
     assert [entry.path for entry in manifest.files] == sorted(entry.path for entry in manifest.files)
 
 

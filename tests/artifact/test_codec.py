@@ -6,12 +6,14 @@ import copy
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stonnx.artifact import (
+    INSTRUCTION_SETS,
     Artifact,
     Fidelity,
     FileEntry,
@@ -20,6 +22,7 @@ from stonnx.artifact import (
     Stage,
     TokenizerSpec,
     Variant,
+    classify,
     manifest_from_json,
     manifest_to_json,
     write_manifest,
@@ -27,6 +30,7 @@ from stonnx.artifact import (
 from stonnx.errors import ArtifactError
 
 SHA = "0" * 64
+HERE = Path(__file__).parent
 
 # --- strategies -------------------------------------------------------------------------------------
 
@@ -47,14 +51,14 @@ paths = st.lists(
     min_size=1,
     max_size=3,
 ).map("/".join)
-cosines = st.floats(-1, 1)
+cosines = st.floats(-1, 1) | st.floats(0.997, 1)
 fidelities = st.builds(
     Fidelity,
     texts=st.integers(1, 10**6),
     cosine_mean=cosines,
     cosine_min=cosines,
     max_abs_diff=st.floats(0, 2),
-    top10_overlap=st.floats(0, 1),
+    top10_overlap=st.floats(0, 1) | st.floats(0.95, 1),
 )
 
 
@@ -62,6 +66,8 @@ fidelities = st.builds(
 def variants(draw, name, listed):
     graph = draw(st.sampled_from([path for path in listed if path.endswith(".onnx")]))
     extra = draw(st.lists(st.sampled_from([path for path in listed if path != graph]), unique=True, max_size=2))
+    fidelity = draw(fidelities)
+    kept = draw(st.sampled_from([None, classify(fidelity)]))
     others = draw(st.lists(st.sampled_from(["attention_mask", "token_type_ids", "prompt_length"]), unique=True))
     return Variant(
         name=name,
@@ -70,7 +76,11 @@ def variants(draw, name, listed):
         files=(graph, *extra),
         inputs=("input_ids", *others),
         equal_lengths="attention_mask" not in others,
-        fidelity=draw(fidelities),
+        precision=draw(st.sampled_from(["fp32", "int8"])) if kept else "fp32",
+        instruction_sets=tuple(draw(st.lists(st.sampled_from(INSTRUCTION_SETS), unique=True, max_size=3))),
+        options=draw(st.dictionaries(st.sampled_from(["INFERENCE_PRECISION_HINT", "a.b"]), st.just("f32"))),
+        fidelity_class=kept or "exact",
+        fidelity=fidelity,
     )
 
 
@@ -169,8 +179,8 @@ def test_nothing_but_artifact_error(value):
 # --- one by one -------------------------------------------------------------------------------------
 
 WRONG = [
-    (("schema_version",), 2, "written by a newer stonnx"),
-    (("schema_version",), 0, "schema_version: expected 1, found 0"),
+    (("schema_version",), 3, "written by a newer stonnx"),
+    (("schema_version",), 0, "schema_version: expected 1 to 2, found 0"),
     (("schema_version",), "1", "schema_version: expected an integer, found '1'"),
     (("schema_version",), True, "schema_version: expected an integer, found True"),
     (("dimension",), True, "dimension: expected an integer, found True"),
@@ -229,7 +239,16 @@ WRONG = [
     ),
     (("variants", 0, "equal_lengths"), False, r"variants\[0\]\.equal_lengths: expected true"),
     (("variants", 1, "equal_lengths"), True, r"variants\[1\]\.equal_lengths: expected false"),
-    (("variants", 1, "fidelity"), None, r"variants\[1\]\.fidelity: expected numbers because verified is true"),
+    (("variants", 0, "precision"), "fp16", r"variants\[0\]\.precision: expected one of 'fp32', 'bf16', 'int8'"),
+    (("variants", 0, "precision"), "int8", r"variants\[0\]\.fidelity_class: expected lossless, high or balanced"),
+    (("variants", 0, "instruction_sets"), ["AVX2"], r"variants\[0\]\.instruction_sets\[0\]: expected one of avx2"),
+    (("variants", 0, "instruction_sets"), ["avx2", "avx2"], r"instruction_sets: the name 'avx2' is given twice"),
+    (("variants", 0, "options"), {"CACHE_DIR": "/tmp"}, r"variants\[0\]\.options\.CACHE_DIR: expected letters"),
+    (("variants", 0, "options"), {"A B": "x"}, r"variants\[0\]\.options: expected names"),
+    (("variants", 0, "options"), {"A": 1}, r"variants\[0\]\.options\.A: expected a string, found 1"),
+    (("variants", 0, "fidelity_class"), "best", r"variants\[0\]\.fidelity_class: expected one of 'exact'"),
+    (("files", 0, "path"), ".stonnx-tune/a.json", r"files\[0\]\.path: \.stonnx-tune belongs to a machine"),
+    (("variants", 0, "fidelity"), None, r"variants\[0\]\.fidelity: expected numbers because verified is true"),
     (("variants", 1, "fidelity", "texts"), 0, r"variants\[1\]\.fidelity\.texts: expected at least 1"),
     (("variants", 1, "fidelity", "cosine_min"), 1.5, r"variants\[1\]\.fidelity\.cosine_min: expected -1.001 to 1.001"),
     (
@@ -284,6 +303,41 @@ def test_the_version_is_looked_at_first():
     assert caught.value.hint == "upgrade: pip install -U stonnx"
 
 
+def test_a_file_of_version_1_is_read_as_what_it_means(manifest):
+    value = json.loads((HERE / "version_1.json").read_text(encoding="utf-8"))
+    assert (value["schema_version"], "precision" in value["variants"][0]) == (1, False)
+    m = manifest_from_json(value)
+    assert [variant.name for variant in m.variants] == ["fp32", "portable"]
+    assert {(v.precision, v.instruction_sets, v.fidelity_class) for v in m.variants} == {("fp32", (), "exact")}
+    written = manifest_to_json(m)
+    assert written["schema_version"] == 2
+    assert manifest_from_json(written) == m
+
+
+@pytest.mark.parametrize("key", ["precision", "instruction_sets", "options", "fidelity_class"])
+def test_a_file_of_version_1_has_no_keys_of_version_2(key):
+    value = json.loads((HERE / "version_1.json").read_text(encoding="utf-8"))
+    value["variants"][1][key] = "x"
+    with pytest.raises(ArtifactError, match=rf"variants\[1\]\.{key}: unknown key in a file of schema_version 1"):
+        manifest_from_json(value)
+
+
+@pytest.mark.parametrize("variants", [None, {}, [1]])
+def test_a_damaged_file_of_version_1(variants):
+    value = json.loads((HERE / "version_1.json").read_text(encoding="utf-8"))
+    with pytest.raises(ArtifactError, match="variants"):
+        manifest_from_json({**value, "variants": variants})
+
+
+def test_a_verified_variant_keeps_its_class(manifest):
+    wide = replace(manifest.variants[1], precision="int8", fidelity_class="balanced")
+    low = replace(wide, fidelity=replace(wide.fidelity, cosine_min=0.9699))
+    with pytest.raises(ArtifactError, match=r"not balanced: lowest cosine 0\.96990 is below 0\.97"):
+        manifest_from_json(manifest_to_json(replace(manifest, variants=(manifest.variants[0], low))))
+    for passing in (replace(manifest, variants=(wide,)), replace(manifest, variants=(low,), verified=False)):
+        assert manifest_from_json(manifest_to_json(passing)) == passing
+
+
 def test_long_values_are_cut_in_messages(manifest):
     with pytest.raises(ArtifactError) as caught:
         manifest_from_json(change(manifest, ("dimension",), "x" * 10_000))
@@ -294,6 +348,11 @@ def test_numbers_of_a_fidelity_may_be_written_as_integers(manifest):
     m = manifest_from_json(change(manifest, ("variants", 0, "fidelity", "cosine_mean"), 1))
     assert m.variants[0].fidelity is not None
     assert isinstance(m.variants[0].fidelity.cosine_mean, float)
+
+
+def test_a_variant_that_could_not_run_has_no_numbers(manifest):
+    m = replace(manifest, variants=(manifest.variants[0], replace(manifest.variants[1], fidelity=None)))
+    assert manifest_from_json(manifest_to_json(m)) == m
 
 
 def test_an_unverified_artifact_needs_no_numbers(manifest):

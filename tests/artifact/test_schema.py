@@ -7,12 +7,21 @@ import dataclasses
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from stonnx.artifact import manifest as layout
 from stonnx.artifact import manifest_from_json, manifest_to_json
-from stonnx.artifact.rules import INPUTS, PATH_PATTERN, SHA256_PATTERN, VARIANT_PATTERN
+from stonnx.artifact.fidelity_class import BOUNDS, CLASSES
+from stonnx.artifact.rules import (
+    INPUTS,
+    OPTION_NAME_PATTERN,
+    OPTION_VALUE_PATTERN,
+    PATH_PATTERN,
+    SHA256_PATTERN,
+    VARIANT_PATTERN,
+)
 from stonnx.errors import ArtifactError
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -50,6 +59,12 @@ def test_patterns_are_those_of_the_code(schema):
     assert defs["path"]["pattern"] == PATH_PATTERN
     assert defs["FileEntry"]["properties"]["sha256"]["pattern"] == SHA256_PATTERN
     assert defs["Variant"]["properties"]["name"]["pattern"] == VARIANT_PATTERN
+    variant = defs["Variant"]["properties"]
+    assert variant["options"]["propertyNames"]["pattern"] == OPTION_NAME_PATTERN
+    assert variant["options"]["additionalProperties"]["pattern"] == OPTION_VALUE_PATTERN
+    assert tuple(variant["instruction_sets"]["items"]["enum"]) == layout.INSTRUCTION_SETS
+    assert tuple(variant["precision"]["enum"]) == get_args(layout.Precision)
+    assert tuple(variant["fidelity_class"]["enum"]) == get_args(layout.FidelityClass) == CLASSES
     assert tuple(defs["Variant"]["properties"]["inputs"]["items"]["enum"]) == INPUTS
     assert defs["Manifest"]["properties"]["schema_version"]["const"] == layout.SCHEMA_VERSION
 
@@ -57,7 +72,17 @@ def test_patterns_are_those_of_the_code(schema):
 BROKEN = [
     (("surplus",), 1),
     (("tokenizer", "surplus"), 1),
-    (("schema_version",), 2),
+    (("schema_version",), 1),
+    (("schema_version",), 3),
+    (("variants", 0, "precision"), "int8"),
+    (("variants", 0, "precision"), "fp16"),
+    (("variants", 0, "instruction_sets"), ["mmx"]),
+    (("variants", 0, "instruction_sets"), ["avx2", "avx2"]),
+    (("variants", 0, "options"), {"CACHE_DIR": "a/b"}),
+    (("variants", 0, "options"), {"CACHE DIR": "a"}),
+    (("variants", 0, "options"), {"A": 1}),
+    (("variants", 0, "fidelity_class"), None),
+    (("files", 0, "path"), ".stonnx-tune/a.json"),
     (("dimension",), 0),
     (("dimension",), True),
     (("dimension",), "8"),
@@ -100,6 +125,13 @@ def test_the_page_explains_every_key():
     for cls in RECORDS.values():
         for field in dataclasses.fields(cls):
             assert re.search(rf"[`.]{field.name}[`.\[]", page), f"{cls.__name__}.{field.name}"
+
+
+def test_the_page_says_the_bounds():
+    page = (DOCS / "artifact.md").read_text(encoding="utf-8")
+    for name, bounds in BOUNDS.items():
+        cells = re.search(rf"^\| `{name}` \| (.*) \|$", page, re.MULTILINE).group(1).split(" | ")
+        assert [float(cell) for cell in cells] == [*bounds, 1e-4]
 
 
 def test_the_page_is_one_page():

@@ -105,3 +105,20 @@ def test_a_failed_verification_is_code_five(monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.endswith("error: It is not the original.\nhint: --no-verify keeps it.\n")
+
+
+def test_int8_is_asked_for_only_when_it_is_given(fake_convert):
+    Path("mine.txt").write_text("one\ntwo\n", encoding="utf-8")
+    assert main(["convert", "S", "O", "--int8", "--quiet"]) == 0
+    assert main(["convert", "S", "O", "--int8", "--calibrate", "mine.txt", "--quiet"]) == 0
+    plain = {"force": False, "verify": True}
+    assert [options for _, _, options in fake_convert.calls] == [
+        {**plain, "int8": True},
+        {**plain, "int8": True, "calibration_texts": ("one", "two")},
+    ]
+
+
+def test_calibrate_without_int8_is_a_mistake(fake_convert, capsys):
+    assert main(["convert", "S", "O", "--calibrate", "mine.txt"]) == 2
+    assert "hint: Add --int8." in capsys.readouterr().err
+    assert fake_convert.calls == []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stonnx.cli import main
-from stonnx.verify import LabelledPair
+from stonnx.verify import LabelledPair, SkippedVariant
 from tests.cli.conftest import make_report
 
 
@@ -70,3 +71,28 @@ def test_json(fake_verify, capsys, failures):
     value = json.loads(capsys.readouterr().out)
     assert value["passed"] is not bool(failures)
     assert {variant["name"] for variant in value["variants"]} == {"fp32", "portable"}
+
+
+def test_classes_and_skipped_variants_are_told(fake_verify, capsys):
+    report = make_report()
+    high = replace(report.variants[1], fidelity_class="high", measured_class="lossless")
+    skipped = SkippedVariant(name="int8", reason="it needs a CPU with avx512_vnni; this one has avx2")
+    fake_verify.report = replace(report, variants=(report.variants[0], high), skipped=(skipped,))
+    assert main(["verify", "art"]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    text = " ".join(out.split())
+    assert "fp32 exact, portable high" in text
+    assert out.count("lossless") == 1
+    assert "int8: skipped, it needs a CPU with avx512_vnni; this one has avx2" in text
+    assert "every variant that can run here keeps its class" in text
+
+
+def test_a_variant_of_no_class(fake_verify, capsys):
+    report = make_report(failures=("mean cosine 0.90000 is below 0.999",))
+    bad = replace(report.variants[0], fidelity_class="high", measured_class=None)
+    fake_verify.report = replace(report, variants=(bad, report.variants[1]))
+    assert main(["verify", "art"]) == 5
+    out = capsys.readouterr().out
+    assert "none" in out
+    assert "FAIL" in out

@@ -13,7 +13,7 @@ from stonnx import Encoder
 from stonnx.artifact import Artifact
 from stonnx.checkpoint import SourceFolder, read_model, resolve_source
 from stonnx.checkpoint.spec import Dense, LayerNorm, Normalize, Pooling
-from stonnx.compile import convert, run
+from stonnx.compile import convert, verification
 from stonnx.errors import CheckpointError, RunError, UnsupportedModelError, UsageError
 
 
@@ -144,7 +144,7 @@ def test_unsupported_architecture(source, tmp_path):
 
 
 def test_missing_reference_is_a_note(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "reference_available", lambda: False)
+    monkeypatch.setattr(verification, "reference_available", lambda: False)
     done = convert(source, tmp_path / "out")
     assert done.report is None
     assert any('pip install "stonnx[reference]"' in note for note in done.notes)

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stonnx.artifact import Artifact, Manifest, Source, TokenizerSpec, Variant, file_entries, write_manifest
 from stonnx.runtime import Encoder
+from stonnx.runtime.streams import RunSettings
 from stonnx.runtime.tokenize import TextTokenizer
 from stonnx.testing import FakeEngine
 from stonnx.testing._tokenizers import build_tokenizer
@@ -147,12 +148,20 @@ def make_artifact(tmp_path: Path, tokenizer_file: Callable[..., Path]) -> Callab
 def fake_encoder(make_artifact: Callable[..., Artifact]) -> Callable[..., tuple[Encoder, FakeEngine]]:
     """An encoder on a fake engine, and the engine; ``variant`` says which inputs it pretends to take."""
 
-    def make(variant: str = "fp32", error: Exception | None = None, **changes: object) -> tuple[Encoder, FakeEngine]:
+    def make(
+        variant: str = "fp32", error: Exception | None = None, streams: int = 1, **changes: object
+    ) -> tuple[Encoder, FakeEngine]:
         artifact = make_artifact(**changes)
         engine = FakeEngine(DIMENSION, error=error)
         spec = artifact.manifest.tokenizer
         tokenizer = TextTokenizer(artifact.file(spec.file), max_tokens=spec.max_tokens)
-        encoder = Encoder(artifact, variant=artifact.variant(variant), engine=engine, tokenizer=tokenizer, threads=1)
+        encoder = Encoder(
+            artifact,
+            variant=artifact.variant(variant),
+            engine=engine,
+            tokenizer=tokenizer,
+            settings=RunSettings(threads=streams, streams=streams),
+        )
         return encoder, engine
 
     return make

@@ -90,3 +90,19 @@ def test_stacked_rows_are_the_rows(lengths, equal):
             expected = np.zeros(batch.input_ids.shape[1], np.int64)
             expected[: lengths[row]] = np.arange(1, 1 + lengths[row])
             assert ids.tolist() == expected.tolist()
+
+
+@given(lengths=lengths_strategy, batch_tokens=st.integers(1, 300), equal=st.booleans(), streams=st.integers(2, 5))
+def test_streams_take_the_largest_area_first(lengths, batch_tokens, equal, streams):
+    plan = plan_batches(lengths, batch_tokens=batch_tokens, equal_lengths=equal, streams=streams)
+    assert sorted(np.concatenate([*plan, np.empty(0, np.int64)]).tolist()) == list(range(len(lengths)))
+    areas = [len(batch) * max(1, int(lengths[batch].max())) for batch in plan]
+    assert areas == sorted(areas, reverse=True)
+    assert all(area <= batch_tokens or len(batch) == 1 for area, batch in zip(areas, plan, strict=True))
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_few_rows_are_shared_among_streams(equal):
+    plan = plan_batches(np.full(32, 20), batch_tokens=1024, equal_lengths=equal, streams=4)
+    assert [len(batch) for batch in plan] == [8, 8, 8, 8]
+    assert len(plan_batches(np.full(3, 20), batch_tokens=1024, equal_lengths=equal, streams=4)) == 1

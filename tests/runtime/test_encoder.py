@@ -266,7 +266,7 @@ def test_properties(fake_encoder):
         encoder.prompts["x"] = "y"
     assert encoder.engine is engine
     assert encoder.artifact.manifest.dimension == 8
-    assert "variant='fp32', dimension=8, max_tokens=16, threads=1" in repr(encoder)
+    assert "variant='fp32', dimension=8, max_tokens=16, threads=1, streams=1)" in repr(encoder)
 
 
 def test_results_do_not_keep_the_texts_alive(fake_encoder):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from stonnx import Encoder
-from stonnx.artifact import Artifact
+from stonnx.artifact import Artifact, Fidelity
 from stonnx.errors import ArtifactError, MissingExtraError, RunError, UnsupportedModelError, UsageError
 from stonnx.runtime import engines, usable_cores
 from stonnx.runtime.engines.base import Batch
 from stonnx.runtime.engines.onnxruntime import OnnxRuntimeEngine
+from stonnx.runtime.loading import choose_variant
 
 pytest.importorskip("onnxruntime")
 
@@ -131,6 +132,69 @@ def test_auto_takes_the_first_variant_whose_engine_is_installed(make_artifact, m
     with pytest.raises(MissingExtraError) as caught:
         Encoder.load(artifact, variant="absent")
     assert caught.value.hint == 'pip install "stonnx[absent]"'
+
+
+def with_cpu(monkeypatch, *features):
+    monkeypatch.setattr("stonnx.runtime.loading.cpu_features", lambda: frozenset(features))
+
+
+FIGURES = Fidelity(texts=9, cosine_mean=0.99995, cosine_min=0.995, max_abs_diff=1e-3, top10_overlap=0.995)
+
+
+def int8(fp32, **changes):
+    settings = {"name": "int8", "precision": "int8", "fidelity_class": "high", "fidelity": FIGURES}
+    return dataclasses.replace(fp32, **{**settings, **changes})
+
+
+@pytest.mark.parametrize(
+    ("features", "changes", "chosen"),
+    [
+        ({"avx2", "avx512_vnni"}, {}, "int8"),
+        ({"avx2", "avx_vnni"}, {}, "int8"),
+        ({"avx2", "amx_int8"}, {"fidelity_class": "lossless"}, "int8"),
+        ({"avx2", "amx_int8"}, {"fidelity_class": "balanced"}, "fp32"),
+        ({"avx2", "amx_int8"}, {"fidelity": None}, "fp32"),
+        ({"avx2", "avx_vnni"}, {"instruction_sets": ("amx_int8",)}, "fp32"),
+        ({"avx2", "avx_vnni"}, {"engine": "abacus"}, "fp32"),
+        ({"avx2"}, {}, "fp32"),
+        (set(), {}, "fp32"),
+    ],
+)
+def test_auto_prefers_int8_where_the_cpu_is_made_for_it(make_artifact, monkeypatch, features, changes, chosen):
+    with_cpu(monkeypatch, *features)
+    fp32 = make_artifact().manifest.variants[0]
+    artifact = make_artifact(variants=(fp32, int8(fp32, **changes)))
+    assert choose_variant(artifact, "auto").name == chosen
+
+
+def test_auto_leaves_out_what_the_cpu_cannot_run(make_artifact, monkeypatch):
+    with_cpu(monkeypatch, "avx2")
+    fp32, portable, *_ = make_artifact().manifest.variants
+    artifact = make_artifact(variants=(dataclasses.replace(fp32, instruction_sets=("i8mm", "asimd")), portable))
+    assert choose_variant(artifact, "auto").name == "portable"
+
+
+def test_auto_is_never_below_high(make_artifact, monkeypatch):
+    with_cpu(monkeypatch, "avx2")
+    fp32 = make_artifact().manifest.variants[0]
+    artifact = make_artifact(variants=(int8(fp32, fidelity_class="balanced"),))
+    with pytest.raises(UsageError, match="high or better") as caught:
+        Encoder.load(artifact)
+    assert "int8" in caught.value.hint
+    with Encoder.load(artifact, variant="int8", threads=1) as encoder:
+        assert encoder.encode("hello").shape == (8,)
+
+
+@pytest.mark.parametrize(
+    ("features", "words"), [(("avx2", "asimd"), "this one has asimd, avx2"), ((), "does not tell what this one has")]
+)
+def test_a_missing_instruction_set_is_named(make_artifact, monkeypatch, features, words):
+    with_cpu(monkeypatch, *features)
+    fp32 = make_artifact().manifest.variants[0]
+    needed = ("avx512_vnni", "avx_vnni", "i8mm")
+    artifact = make_artifact(variants=(fp32, int8(fp32, instruction_sets=needed)))
+    with pytest.raises(UnsupportedModelError, match=rf"avx512_vnni, avx_vnni or i8mm; .*{words}"):
+        Encoder.load(artifact, variant="int8")
 
 
 def test_a_hostile_manifest_is_refused_before_the_engine_sees_it(make_artifact, monkeypatch):

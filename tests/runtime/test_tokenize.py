@@ -47,6 +47,13 @@ def test_one_text_alone_is_the_same_as_among_others(tokenizer_file, family):
         assert alone.ids.tolist() == together.ids[together.offsets[i] : together.offsets[i + 1]].tolist()
 
 
+def test_on_the_calling_thread_alone_the_rows_are_the_same(tokenizer_file, family):
+    tokenizer = TextTokenizer(tokenizer_file(family), max_tokens=12)
+    pooled, alone = tokenizer.rows(TEXTS), tokenizer.rows(TEXTS, parallel=False)
+    assert alone.ids.tolist() == pooled.ids.tolist()
+    assert (alone.offsets.tolist(), alone.truncated) == (pooled.offsets.tolist(), pooled.truncated)
+
+
 def test_no_texts(tokenizer_file):
     rows = TextTokenizer(tokenizer_file(), max_tokens=12).rows([])
     assert (len(rows), rows.truncated, rows.ids.dtype) == (0, 0, np.int32)

@@ -10,7 +10,7 @@ import pytest
 from stonnx import Encoder
 from stonnx.artifact import Artifact, Goldens, file_entries, write_goldens, write_manifest
 from stonnx.compile import convert
-from stonnx.errors import ArtifactError, UsageError
+from stonnx.errors import ArtifactError, UnsupportedModelError, UsageError
 from stonnx.testing import make_tiny_model
 from stonnx.verify import LabelledPair, probe_texts, verify
 
@@ -95,3 +95,78 @@ def test_unverified_says_what_to_do(tmp_path):
 def test_own_texts_need_the_original(artifact):
     with pytest.raises(UsageError, match="need the original model"):
         verify(artifact, texts=["mine"])
+
+
+def add_variants(out, *variants):
+    manifest = Artifact.open(out).manifest
+    write_manifest(out, replace(manifest, variants=(*manifest.variants, *variants)))
+
+
+def rough(out, **changes):
+    """A variant called rough on the portable graph, which promises the class high."""
+    portable = Artifact.open(out).variant("portable")
+    return replace(portable, **{"name": "rough", "precision": "int8", "fidelity_class": "high", **changes})
+
+
+@pytest.fixture
+def noise(monkeypatch):
+    """Makes the variant ``rough`` as rough as ``noise.scale`` says; a text's noise is its own."""
+    honest = Encoder.encode
+
+    def noisy(self, texts, **options):
+        vectors = honest(self, texts, **options)
+        if self.variant.name != "rough":
+            return vectors
+        many = [texts] if isinstance(texts, str) else texts
+        rows = [np.random.default_rng(sum(map(ord, text))).normal(size=self.dimension) for text in many]
+        return vectors + np.float32(noisy.scale) * np.array(rows, np.float32).reshape(vectors.shape)
+
+    monkeypatch.setattr(Encoder, "encode", noisy)
+    noisy.scale = 0.0
+    return noisy
+
+
+@pytest.mark.parametrize(
+    ("scale", "promised", "found", "passed"),
+    [
+        (0.0, "high", "exact", True),
+        (1e-5, "high", "lossless", True),
+        (1e-5, "lossless", "lossless", True),
+        (1.0, "balanced", None, False),
+    ],
+)
+def test_a_variant_is_held_to_its_class(artifact, noise, scale, promised, found, passed):
+    noise.scale = scale
+    add_variants(artifact, rough(artifact, fidelity_class=promised))
+    report = verify(artifact)
+    variant = report.variants[-1]
+    assert (variant.fidelity_class, variant.measured_class, variant.passed) == (promised, found, passed)
+    assert report.passed is passed
+    assert report.variants[0].measured_class == "exact"
+    assert [line.startswith("mean cosine") for line in variant.failures[:1]] == [True] * (not passed)
+    written = report.to_json()
+    assert written["class_bounds"]["balanced"]["cosine_min"] == 0.97
+    assert written["variants"][-1]["measured_class"] == found
+
+
+def test_a_variant_that_cannot_run_here_is_skipped_and_told(artifact, monkeypatch):
+    monkeypatch.setattr("stonnx.runtime.loading.cpu_features", lambda: frozenset({"avx2"}))
+    add_variants(
+        artifact, rough(artifact, instruction_sets=("amx_int8",)), rough(artifact, name="other", engine="abacus")
+    )
+    report = verify(artifact)
+    assert report.passed
+    assert [variant.name for variant in report.variants] == ["fp32", "portable"]
+    assert [(skipped.name, skipped.reason) for skipped in report.skipped] == [
+        ("rough", "it needs a CPU with amx_int8; this one has avx2"),
+        ("other", "no engine 'abacus'"),
+    ]
+
+
+def test_where_nothing_can_run_the_first_variant_says_why(artifact, monkeypatch):
+    monkeypatch.setattr("stonnx.runtime.loading.cpu_features", frozenset)
+    manifest = Artifact.open(artifact).manifest
+    needy = tuple(replace(variant, instruction_sets=("amx_int8",)) for variant in manifest.variants)
+    write_manifest(artifact, replace(manifest, variants=needy))
+    with pytest.raises(UnsupportedModelError, match="needs a CPU with amx_int8; the system does not tell"):
+        verify(artifact)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from stonnx.artifact.codec import manifest_from_json, manifest_to_json
+from stonnx.artifact.fidelity_class import classify, keeps
 from stonnx.artifact.folder import Artifact, file_entries, write_manifest
 from stonnx.artifact.goldens import Goldens, read_goldens, write_goldens
 from stonnx.artifact.manifest import (
+    INSTRUCTION_SETS,
     MANIFEST_NAME,
     SCHEMA_VERSION,
+    TUNE_FOLDER,
     Fidelity,
+    FidelityClass,
     FileEntry,
     Manifest,
+    Precision,
     Source,
     Stage,
     TokenizerSpec,
@@ -20,20 +25,26 @@ from stonnx.artifact.onnx_check import check_graph
 from stonnx.artifact.texts import clean_text
 
 __all__ = [
+    "INSTRUCTION_SETS",
     "MANIFEST_NAME",
     "SCHEMA_VERSION",
+    "TUNE_FOLDER",
     "Artifact",
     "Fidelity",
+    "FidelityClass",
     "FileEntry",
     "Goldens",
     "Manifest",
+    "Precision",
     "Source",
     "Stage",
     "TokenizerSpec",
     "Variant",
     "check_graph",
+    "classify",
     "clean_text",
     "file_entries",
+    "keeps",
     "manifest_from_json",
     "manifest_to_json",
     "read_goldens",

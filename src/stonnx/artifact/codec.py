@@ -13,8 +13,9 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from stonnx.artifact.manifest import SCHEMA_VERSION, Manifest
+from stonnx.artifact.manifest import Manifest
 from stonnx.artifact.rules import check_manifest
+from stonnx.artifact.versions import check_version, upgraded
 from stonnx.errors import ArtifactError
 
 __all__ = ["manifest_from_json", "manifest_to_json"]
@@ -32,7 +33,7 @@ def manifest_to_json(m: Manifest) -> dict[str, object]:
 
 
 def manifest_from_json(v: object) -> Manifest:
-    """The manifest that a parsed ``stonnx.json`` describes.
+    """The manifest that a parsed ``stonnx.json`` describes; an older layout is read as what it means in this one.
 
     Args:
         v: What a JSON parser returned.
@@ -41,24 +42,10 @@ def manifest_from_json(v: object) -> Manifest:
         ArtifactError: A newer ``schema_version``, an unknown or missing key, a value of the wrong
             type or against the rules of ``docs/artifact.md``; the message names the key path.
     """
-    _check_version(v)
-    manifest = cast("Manifest", _decode(Manifest, v, ""))
+    check_version(v)
+    manifest = cast("Manifest", _decode(Manifest, upgraded(v), ""))
     check_manifest(manifest)
     return manifest
-
-
-def _check_version(value: object) -> None:
-    """Look at the version before anything else: a newer layout may differ in every other key."""
-    found = value.get("schema_version", SCHEMA_VERSION) if isinstance(value, dict) else SCHEMA_VERSION
-    if not isinstance(found, int) or isinstance(found, bool) or found == SCHEMA_VERSION:
-        return  # a missing or ill-typed version is reported by the decoder
-    if found > SCHEMA_VERSION:
-        raise ArtifactError(
-            f"The artifact was written by a newer stonnx: its schema_version is {found}, "
-            f"this stonnx reads {SCHEMA_VERSION}.",
-            hint="upgrade: pip install -U stonnx",
-        )
-    raise ArtifactError(f"schema_version: expected {SCHEMA_VERSION}, found {found}.")
 
 
 def _plain(value: object) -> object:

@@ -11,7 +11,7 @@ from pathlib import Path
 from stonnx._io import contained_path, sha256_file, write_json
 from stonnx.artifact.codec import manifest_from_json, manifest_to_json
 from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME, Goldens, read_goldens
-from stonnx.artifact.manifest import MANIFEST_NAME, FileEntry, Manifest, Variant
+from stonnx.artifact.manifest import MANIFEST_NAME, TUNE_FOLDER, FileEntry, Manifest, Variant
 from stonnx.artifact.strict_json import read_strict_json
 from stonnx.errors import ArtifactError, UsageError
 
@@ -154,7 +154,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def file_entries(folder: Path) -> tuple[FileEntry, ...]:
-    """Size and SHA-256 of every file below ``folder`` but ``stonnx.json``, sorted by path.
+    """Size and SHA-256 of every file below ``folder`` but ``stonnx.json`` and the choices of ``tune``, sorted by path.
 
     Raises:
         ArtifactError: A symbolic link or a special file lies in the folder.
@@ -162,7 +162,11 @@ def file_entries(folder: Path) -> tuple[FileEntry, ...]:
     entries = []
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         relative = path.relative_to(folder).as_posix()
-        if relative == MANIFEST_NAME or (path.is_dir() and not path.is_symlink()):
+        if (
+            relative == MANIFEST_NAME
+            or relative.startswith(f"{TUNE_FOLDER}/")
+            or (path.is_dir() and not path.is_symlink())
+        ):
             continue
         if path.is_symlink() or not path.is_file():
             raise ArtifactError(f"{path} is not a regular file; an artifact holds nothing else.")

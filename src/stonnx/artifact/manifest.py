@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = [
+    "INSTRUCTION_SETS",
     "MANIFEST_NAME",
     "SCHEMA_VERSION",
+    "TUNE_FOLDER",
     "Fidelity",
+    "FidelityClass",
     "FileEntry",
     "Manifest",
+    "Precision",
     "Similarity",
     "Source",
     "Stage",
@@ -22,9 +26,28 @@ __all__ = [
 ]
 
 MANIFEST_NAME = "stonnx.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+TUNE_FOLDER = ".stonnx-tune"
+"""Where ``stonnx tune`` leaves its choice for a machine: beside the artifact's files, never one of them."""
+
+INSTRUCTION_SETS = (
+    "avx2",
+    "avx512_vnni",
+    "avx_vnni",
+    "amx_int8",
+    "avx512_bf16",
+    "amx_bf16",
+    "asimd",
+    "asimddp",
+    "i8mm",
+    "bf16",
+)
+"""What a variant may ask of a CPU, x86 then Arm, as the Linux kernel spells them."""
 
 Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
+Precision = Literal["fp32", "bf16", "int8"]
+FidelityClass = Literal["exact", "lossless", "high", "balanced"]
+"""How close a variant stays to the original model, the closest first; see ``stonnx.artifact.fidelity_class``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +119,17 @@ class Variant:
     """One way to run the model: a graph, the engine that runs it, and how faithful it is.
 
     Attributes:
-        name: ``fp32`` (the reference variant), ``portable``, later ``int8`` and others.
-        engine: Name of the engine, ``onnxruntime``.
+        name: ``fp32`` (the reference variant), ``portable``, ``int8`` and others.
+        engine: Name of the engine, ``onnxruntime`` or ``openvino``.
         graph: POSIX path of the ONNX file.
         files: Every file the variant needs, ``graph`` included.
         inputs: Names of the graph inputs to feed: among ``input_ids``, ``attention_mask``,
             ``token_type_ids`` and, for models that leave the prompt out of pooling, ``prompt_length``.
         equal_lengths: The graph takes no mask: all rows of a batch must have the same token count.
+        precision: Arithmetic of the matrix products.
+        instruction_sets: Names among ``INSTRUCTION_SETS``; the CPU must have at least one of them. Empty: any CPU.
+        options: Settings of the engine, from its own list of allowed ones.
+        fidelity_class: What the variant must keep on every machine; ``exact`` is the fp32 tolerance of ``verify``.
         fidelity: None when nothing was measured at convert time.
     """
 
@@ -112,6 +139,10 @@ class Variant:
     files: tuple[str, ...]
     inputs: tuple[str, ...]
     equal_lengths: bool
+    precision: Precision = "fp32"
+    instruction_sets: tuple[str, ...] = ()
+    options: dict[str, str] = field(default_factory=dict)
+    fidelity_class: FidelityClass = "exact"
     fidelity: Fidelity | None = None
 
 
@@ -131,9 +162,10 @@ class Manifest:
         similarity: The similarity function the model was made for; None where the source names none.
         truncate_dim: Components kept by default; None for all.
         variants: Ways to run the model; the first is the reference variant ``fp32``.
-        verified: Whether every variant was measured against the original model and passed.
+        verified: Whether the variants were measured against the original model and kept their classes: all that could
+            run where it was converted, the reference variant among them.
         files: Every file of the artifact except the manifest itself.
-        schema_version: Version of this layout.
+        schema_version: Version of this layout; an older file is read as what it means in this one.
     """
 
     stonnx_version: str

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from stonnx.artifact.manifest import MANIFEST_NAME, Fidelity, FileEntry, Manifest, Variant
+from stonnx.artifact.fidelity_class import class_failures
+from stonnx.artifact.manifest import (
+    INSTRUCTION_SETS,
+    MANIFEST_NAME,
+    TUNE_FOLDER,
+    Fidelity,
+    FileEntry,
+    Manifest,
+    Variant,
+)
 from stonnx.errors import ArtifactError
 
 __all__ = ["check_manifest", "check_path"]
@@ -16,6 +25,9 @@ _SEGMENT = r"(?!\.{1,2}(/|$))[^/\\:\u0000-\u001f\u007f\ud800-\udfff]+"
 PATH_PATTERN = f"^{_SEGMENT}(/{_SEGMENT})*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 VARIANT_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+# No path fits: an engine is never told to read or write somewhere. Which names it takes is its own list.
+OPTION_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_.]*$"
+OPTION_VALUE_PATTERN = r"^[A-Za-z0-9_.+-]+$"
 _COSINE_ROUNDING = 1e-3  # a cosine of rounded vectors may exceed 1 by a little
 
 
@@ -35,10 +47,17 @@ def check_manifest(manifest: Manifest) -> None:
     _check_tokenizer(manifest, listed)
     _need(bool(manifest.variants), "variants", "expected at least one variant, found none")
     _need_unique((variant.name for variant in manifest.variants), "variants", "name")
+    _check_measured(manifest)
     for n, variant in enumerate(manifest.variants):
         _check_variant(variant, listed, f"variants[{n}]")
-        measured = variant.fidelity is not None or not manifest.verified
-        _need(measured, f"variants[{n}].fidelity", "expected numbers because verified is true, found null")
+        if manifest.verified:
+            _check_class(variant, f"variants[{n}]")
+
+
+def _check_measured(manifest: Manifest) -> None:
+    """Variants that cannot run where the model is converted have no figures; the reference variant always does."""
+    measured = not manifest.verified or manifest.variants[0].fidelity is not None
+    _need(measured, "variants[0].fidelity", "expected numbers because verified is true, found null")
 
 
 def check_path(path: str, where: str) -> None:
@@ -84,6 +103,8 @@ def _check_tokenizer(manifest: Manifest, listed: frozenset[str]) -> None:
 def _check_entry(entry: FileEntry, where: str) -> None:
     check_path(entry.path, f"{where}.path")
     _need(entry.path != MANIFEST_NAME, f"{where}.path", f"{MANIFEST_NAME} cannot list itself")
+    tuned = entry.path.split("/")[0] == TUNE_FOLDER
+    _need(not tuned, f"{where}.path", f"{TUNE_FOLDER} belongs to a machine, not to the artifact")
     _need(entry.size_bytes >= 0, f"{where}.size_bytes", f"expected at least 0, found {entry.size_bytes}")
     _need(
         re.fullmatch(SHA256_PATTERN, entry.sha256) is not None,
@@ -107,6 +128,7 @@ def _check_variant(variant: Variant, listed: frozenset[str], where: str) -> None
     # The suffix decides how ONNX Runtime parses the file; only ONNX is checked by onnx_check.
     _need(variant.graph.endswith(".onnx"), f"{where}.graph", f"expected a .onnx file, found {variant.graph!r}")
     _check_inputs(variant, where)
+    _check_needs(variant, where)
     if variant.fidelity is not None:
         _check_fidelity(variant.fidelity, f"{where}.fidelity")
 
@@ -121,6 +143,45 @@ def _check_inputs(variant: Variant, where: str) -> None:
         masked != variant.equal_lengths,
         f"{where}.equal_lengths",
         f"expected {str(not masked).lower()}, because attention_mask is {'' if masked else 'not '}among the inputs",
+    )
+
+
+def _check_needs(variant: Variant, where: str) -> None:
+    """What the variant asks of the CPU and of the engine."""
+    for n, name in enumerate(variant.instruction_sets):
+        _need(
+            name in INSTRUCTION_SETS,
+            f"{where}.instruction_sets[{n}]",
+            f"expected one of {', '.join(INSTRUCTION_SETS)}, found {name!r}",
+        )
+    _need_unique(variant.instruction_sets, f"{where}.instruction_sets", "name")
+    for key, value in variant.options.items():
+        _need(
+            re.fullmatch(OPTION_NAME_PATTERN, key) is not None,
+            f"{where}.options",
+            f"expected names of letters, digits, '_' and '.', found {key[:80]!r}",
+        )
+        _need(
+            re.fullmatch(OPTION_VALUE_PATTERN, value) is not None,
+            f"{where}.options.{key}",
+            f"expected letters, digits, '_', '.', '+' and '-', found {value[:80]!r}",
+        )
+    _need(
+        variant.precision == "fp32" or variant.fidelity_class != "exact",
+        f"{where}.fidelity_class",
+        f"expected lossless, high or balanced, because precision is {variant.precision!r}, found 'exact'",
+    )
+
+
+def _check_class(variant: Variant, where: str) -> None:
+    """The figures of a verified variant keep the class that it promises; ``exact`` is looked at by ``verify``."""
+    if variant.fidelity is None or variant.fidelity_class == "exact":
+        return
+    failures = class_failures(variant.fidelity, variant.fidelity_class)
+    _need(
+        not failures,
+        f"{where}.fidelity",
+        f"verified is true, but the figures are not {variant.fidelity_class}: {', '.join(failures)}",
     )
 
 

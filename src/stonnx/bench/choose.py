@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from stonnx._timing import short_texts
 from stonnx.artifact import Artifact
-from stonnx.bench.timing import spread
 from stonnx.errors import UsageError
 
 __all__ = ["CLASSIC_TEXT", "checked_texts", "short_texts", "text_language", "vocabulary_language"]
@@ -15,8 +15,6 @@ __all__ = ["CLASSIC_TEXT", "checked_texts", "short_texts", "text_language", "voc
 CLASSIC_TEXT = "今天是周五啦，明天就是周末啦，开心，开心，开心"
 """The sentence of the first tutorials on accelerating sentence transformers."""
 
-_SHORT_BYTES = 96  # about 25 tokens of English as of Chinese: three bytes a character, one character a token
-_FEWEST_SHORT = 10
 _CHINESE_SHARE = 0.3  # Chinese BERTs have about 0.7, multilingual vocabularies at most 0.1, English ones 0.02
 _CJK_TOKEN = re.compile(r"(##|▁)?[\u3400-\u4dbf\u4e00-\u9fff]+")
 
@@ -35,17 +33,6 @@ def checked_texts(texts: Sequence[str]) -> tuple[str, ...]:
     if not texts:
         raise UsageError("There is no text to encode.", hint="Give at least one text, or none for the shipped ones.")
     return tuple(dict.fromkeys(texts))
-
-
-def short_texts(texts: Sequence[str], count: int) -> tuple[str, ...]:
-    """Up to ``count`` texts of about a sentence (96 bytes), or the shortest ones where there are hardly any."""
-    by_length = sorted(texts, key=_utf8_bytes)
-    short = [text for text in by_length if 0 < _utf8_bytes(text) <= _SHORT_BYTES]
-    return spread(short, count) if len(short) >= _FEWEST_SHORT else tuple(by_length[:count])
-
-
-def _utf8_bytes(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def text_language(artifact: Artifact) -> Literal["en", "zh"]:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from stonnx.errors import UsageError
 
-__all__ = ["Parser", "add_common", "positive_int"]
+__all__ = ["Parser", "add_common", "positive_int", "positive_number"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,4 +54,19 @@ def positive_int(text: str) -> int:
         value = 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return value
+
+
+def positive_number(text: str) -> float:
+    """A number above 0, for ``type=``.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is something else.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text!r}")
     return value

@@ -126,13 +126,18 @@ class Output:
             first = f"  {name}".ljust(indent)
             sys.stdout.write(_wrapped(value, first=first, rest=" " * indent) + "\n")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
-        """A table: the first ``left`` columns to the left and shortened when there is no room, numbers to the right."""
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, narrow: bool = False
+    ) -> None:
+        """A table: the first ``left`` columns to the left and shortened when there is no room, numbers to the right.
+
+        ``narrow`` leaves less room between the columns.
+        """
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", collapse_padding=narrow)
         for at, column in enumerate(columns):
             is_left = at < left
             table.add_column(

@@ -24,6 +24,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "info": "show what an artifact holds; --check hashes its files",
         "encode": "turn texts into embeddings",
         "verify": "compare an artifact with the original model",
+        "tune": "find the fastest faithful settings for this machine",
         "bench": "measure speed beside the original model",
         "demo": "convert, verify, measure and use a real model",
     }

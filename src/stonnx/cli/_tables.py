@@ -10,6 +10,7 @@ from stonnx.cli._console import Output
 from stonnx.cli._text import plural, size_text
 
 if TYPE_CHECKING:
+    from stonnx.artifact import Artifact
     from stonnx.artifact.manifest import Fidelity, Manifest, Stage, Variant
     from stonnx.bench import BenchReport, ProtocolResult
     from stonnx.verify import Report
@@ -21,7 +22,10 @@ __all__ = [
     "model_rows",
     "print_bench",
     "print_fidelity",
+    "print_machine_fit",
     "print_verification",
+    "ratio_text",
+    "three_digits",
 ]
 
 _FIDELITY_COLUMNS = ("variant", "texts", "cosine mean", "cosine min", "max |Δ|", "top-10")
@@ -77,18 +81,46 @@ def print_fidelity(output: Output, variants: Sequence[Variant]) -> None:
     output.table(_FIDELITY_COLUMNS, [[variant.name, *fidelity_cells(variant.fidelity)] for variant in variants])
 
 
+def print_machine_fit(output: Output, artifact: Artifact) -> None:
+    """Per variant: its arithmetic, the class it promises, what CPU it needs, whether it runs here; the tuned choice."""
+    from stonnx.runtime.choice import read_choice
+    from stonnx.runtime.loading import why_not_here
+
+    rows, reasons = [], []
+    for variant in artifact.manifest.variants:
+        why = why_not_here(variant)
+        runs = "yes" if why is None else "no"
+        rows.append([variant.name, variant.engine, variant.precision, variant.fidelity_class, runs])
+        if why is not None:
+            reasons.append(f"{variant.name}: {why}")
+    output.table(("variant", "engine", "precision", "class", "runs here"), rows, left=2)
+    for reason in reasons:
+        output.item(reason)
+    output.text()
+    choice = read_choice(artifact)
+    if choice is None:
+        output.text("Not tuned for this machine; 'stonnx tune' finds the fastest settings.")
+        return
+    output.text(
+        f'Tuned for this machine: variant "auto" is {choice.variant} here, {choice.streams} x '
+        f"{choice.threads // choice.streams} threads, batches of {choice.batch_tokens:,} tokens "
+        f"(class {choice.fidelity}, {choice.aim}, {choice.tuned_at})."
+    )
+
+
 def print_verification(output: Output, report: Report) -> None:
-    """A verification: numbers per variant, PASS or FAIL, what was compared with what, where."""
+    """A verification: numbers and class per variant, PASS or FAIL, what was compared with what, where."""
     with_pairs = any(variant.spearman is not None for variant in report.variants)
-    columns = [*_FIDELITY_COLUMNS, *(["Spearman"] if with_pairs else []), "result"]
+    # Eighty characters: the number of texts and the promised classes go below, and Spearman takes a column's place.
+    columns = ["variant", "cos. mean", "cos. min", "Spearman" if with_pairs else "max |Δ|", "top-10", "class", "result"]
     rows = []
     for variant in report.variants:
-        spearman = ["-" if variant.spearman is None else f"{variant.spearman:.4f}"] if with_pairs else []
-        rows.append([variant.name, *fidelity_cells(variant.fidelity), *spearman, _verdict(passed=variant.passed)])
-    if with_pairs:  # one column too many for 80 characters: the number of texts goes below
-        output.table([columns[0], *columns[2:]], [[row[0], *row[2:]] for row in rows])
-    else:
-        output.table(columns, rows)
+        _, mean, low, diff, overlap = fidelity_cells(variant.fidelity)
+        if with_pairs:
+            diff = "-" if variant.spearman is None else f"{variant.spearman:.4f}"
+        found = variant.measured_class or "none"
+        rows.append([variant.name, mean, low, diff, overlap, found, _verdict(passed=variant.passed)])
+    output.table(columns, rows)
     original = next((v.reference_spearman for v in report.variants if v.reference_spearman is not None), None)
     if original is not None:
         output.text(f"The original model's Spearman on these pairs is {original:.4f}.")
@@ -97,11 +129,13 @@ def print_verification(output: Output, report: Report) -> None:
             output.item(f"{variant.name}: {failure}")
         if variant.failures:
             output.item(f"{variant.name}: the worst text is {_shortened(variant.worst_text)}")
+    for skipped in report.skipped:
+        output.item(f"{skipped.name}: skipped, {skipped.reason}")
     output.text()
-    texts = [("texts", f"{report.variants[0].fidelity.texts:,}")] if with_pairs else []
     output.fields(
         [
-            *texts,
+            ("promised", ", ".join(f"{variant.name} {variant.fidelity_class}" for variant in report.variants)),
+            ("texts", f"{report.variants[0].fidelity.texts:,}"),
             ("original", ", ".join(f"{name} {value}" for name, value in report.reference.items()) or "not stated"),
             ("machine", machine_text(report.machine)),
         ]
@@ -114,8 +148,8 @@ def print_bench(output: Output, report: BenchReport) -> None:
     rows: list[Sequence[str]] = []
     for protocol in report.protocols:
         times = (
-            f"{_ratio_text(protocol.ratio)} x",
-            f"{_ratio_text(protocol.ratio_low)} - {_ratio_text(protocol.ratio_high)}",
+            f"{ratio_text(protocol.ratio)} x",
+            f"{ratio_text(protocol.ratio_low)} - {ratio_text(protocol.ratio_high)}",
         )
         rows.extend(
             (name, *cells, *(times if at == 0 else ("", "")))
@@ -142,21 +176,23 @@ def _protocol_rows(protocol: ProtocolResult) -> list[tuple[str, list[str]]]:
     from stonnx.bench import Latency
 
     sides = (protocol.a, protocol.b)
-    single = [_three_digits(side) for side in sides if not isinstance(side, Latency)]
+    single = [three_digits(side) for side in sides if not isinstance(side, Latency)]
     if single:
         return [(protocol.name, [protocol.unit, *single])]
     calls = [side for side in sides if isinstance(side, Latency)]
     return [
-        (f"{protocol.name} p50", [protocol.unit, *(_three_digits(side.p50) for side in calls)]),
-        (f"{protocol.name} p95", [protocol.unit, *(_three_digits(side.p95) for side in calls)]),
+        (f"{protocol.name} p50", [protocol.unit, *(three_digits(side.p50) for side in calls)]),
+        (f"{protocol.name} p95", [protocol.unit, *(three_digits(side.p95) for side in calls)]),
     ]
 
 
-def _three_digits(value: float) -> str:
+def three_digits(value: float) -> str:
+    """A number with three significant digits: ``0.0123``, ``45.6``, ``1,234``."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
 
 
-def _ratio_text(ratio: float) -> str:
+def ratio_text(ratio: float) -> str:
+    """How many times: ``1.25``, ``12.3``."""
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}"
 
 

@@ -34,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", metavar="SOURCE", help="the original model: a folder or a hub id")
     parser.add_argument("--texts", metavar="FILE", help='texts of your own: one per line, or .jsonl with a "text" key')
     parser.add_argument("--threads", metavar="N", type=positive_int, help="threads (default: the usable cores)")
-    parser.add_argument("--variant", metavar="NAME", default="auto", help="the variant to measure (default: auto)")
+    parser.add_argument(
+        "--variant",
+        metavar="NAME",
+        default="auto",
+        help="the variant to measure (default: auto, what 'stonnx tune' chose here, or else one by static rules)",
+    )
     parser.add_argument("--quick", action="store_true", help=f"about {QUICK_SECONDS:.0f} seconds instead of a minute")
 
 

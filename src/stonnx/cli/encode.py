@@ -53,7 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--truncate-dim", metavar="D", type=positive_int, help="keep the first D components (Matryoshka models)"
     )
     parser.add_argument("--normalize", action="store_true", help="scale every embedding to length 1")
-    parser.add_argument("--variant", metavar="NAME", default="auto", help="the variant to run (default: auto)")
+    parser.add_argument(
+        "--variant",
+        metavar="NAME",
+        default="auto",
+        help="the variant to run (default: auto, what 'stonnx tune' chose here, or else one by static rules)",
+    )
     parser.add_argument("--threads", metavar="N", type=positive_int, help="threads (default: the usable cores)")
     parser.add_argument("--batch-tokens", metavar="N", type=positive_int, help="tokens per batch, at most")
     parser.add_argument("--output", metavar="FILE.npy", help="write a float32 array, one row per text, instead")

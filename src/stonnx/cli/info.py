@@ -14,8 +14,8 @@ __all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run"]
 
 DESCRIPTION = """\
 Show what an artifact holds: the model, its variants with their measured
-fidelity, and its files. Opening it checks the manifest and that every file
-has its size; --check hashes every file as well."""
+fidelity, which of them this machine can run, and its files. Opening it checks
+the manifest and that every file has its size; --check hashes every file."""
 
 EXAMPLES = """\
 examples:
@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
                 "manifest": manifest_to_json(artifact.manifest),
                 "total_bytes": sum(file.size_bytes for file in artifact.manifest.files),
                 "files_checked": args.check,
+                **_machine_fit(artifact),
             }
         )
         return 0
@@ -57,8 +58,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _machine_fit(artifact: Artifact) -> dict[str, object]:
+    """Which variants run here (null: it does; else why not), and the choice of ``stonnx tune`` for this machine."""
+    from dataclasses import asdict
+
+    from stonnx.runtime.choice import read_choice
+    from stonnx.runtime.loading import why_not_here
+
+    choice = read_choice(artifact)
+    return {
+        "why_not_here": {variant.name: why_not_here(variant) for variant in artifact.manifest.variants},
+        "choice": None if choice is None else asdict(choice),
+    }
+
+
 def _print(output: Output, artifact: Artifact, *, checked: bool) -> None:
-    from stonnx.cli._tables import file_rows, model_rows, print_fidelity
+    from stonnx.cli._tables import file_rows, model_rows, print_fidelity, print_machine_fit
 
     manifest = artifact.manifest
     output.heading(str(artifact.path))
@@ -70,6 +85,8 @@ def _print(output: Output, artifact: Artifact, *, checked: bool) -> None:
         output.text("Verified when it was converted; 'stonnx verify' repeats it on this machine.")
     else:
         output.text("UNVERIFIED: nobody has compared this artifact with the original model.")
+    output.heading("On this machine")
+    print_machine_fit(output, artifact)
     output.heading("Files")
     output.table(("file", "size"), file_rows(manifest))
     output.text()

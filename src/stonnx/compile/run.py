@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
 
-from stonnx._extras import available
-from stonnx._io import staged_folder, write_json
+from stonnx._io import staged_folder
 from stonnx._version import __version__
-from stonnx.artifact import (
-    Artifact,
-    Manifest,
-    Source,
-    TokenizerSpec,
-    Variant,
-    file_entries,
-    write_goldens,
-    write_manifest,
-)
+from stonnx.artifact import Manifest, Source, TokenizerSpec, Variant, file_entries, write_manifest
 from stonnx.checkpoint import ModelSpec, SourceFolder, Weights, read_model, resolve_source
 from stonnx.compile.folder import write_model_folder
+from stonnx.compile.int8 import Int8Variants, author_int8
 from stonnx.compile.stages import describe_stages
-from stonnx.errors import VerificationError
+from stonnx.compile.verification import drop_stand_ins, verify_staging, why_not
 from stonnx.graph import Blueprint, WeightFile, author_graph, draw
 from stonnx.graph.dialects import Dialect, OrtCpu, Portable
 from stonnx.graph.parameters import TensorSource
-from stonnx.reference import ReferenceEncoder, reference_available
-from stonnx.verify import Report, make_goldens
-from stonnx.verify import verify as run_verification
+from stonnx.quantize import Bench
+from stonnx.verify import Report
 
 __all__ = ["Conversion", "convert"]
 
@@ -56,7 +46,7 @@ class Conversion:
         report: The verification; None when there was none.
         notes: What was assumed or left out, one sentence each.
         unused_tensors: Tensors of the checkpoint that the model does not use, sorted.
-        seconds: Wall time by step: ``read``, ``author``, ``verify``.
+        seconds: Wall time by step: ``read``, ``author``, ``quantize``, ``verify``.
     """
 
     path: Path
@@ -88,6 +78,8 @@ def convert(
     *,
     force: bool = False,
     verify: bool = True,
+    int8: bool = False,
+    calibration_texts: Sequence[str] | None = None,
     on_step: OnStep | None = None,
 ) -> Conversion:
     """Convert a Sentence Transformers model to an artifact.
@@ -101,10 +93,13 @@ def convert(
         out: The folder to create, whole or not at all.
         force: Replace an existing ``out``, atomically.
         verify: False leaves the verification out.
+        int8: Add int8 variants, as close to the original as they get; ONNX Runtime is needed for it.
+        calibration_texts: With ``int8``, texts like those to be encoded; None for shipped ones.
         on_step: Called with a short sentence before each step.
 
     Raises:
-        UsageError: ``out`` exists and ``force`` is False.
+        UsageError: ``out`` exists and ``force`` is False, or ``calibration_texts`` is empty.
+        MissingExtraError: ``int8``, and onnxruntime is not installed.
         CheckpointError: The source is not a model folder, or is damaged.
         UnsupportedModelError: The architecture, a module or an option is not authored.
         VerificationError: A variant is not the original within the tolerance; nothing was written.
@@ -118,21 +113,31 @@ def convert(
             spec = read_model(folder)
             weights = stack.enter_context(Weights.open(folder, spec.transformer_path))
             blueprint = draw(spec, weights)
-        with clock.step("author", "authoring the graphs"):
-            write_model_folder(folder, spec, staging)
-            variants = _author(blueprint, folder, staging, stack)
-            manifest = _manifest(blueprint, variants, staging)
-            write_manifest(staging, manifest)
-        report, note = None, _why_not(verify=verify)
-        if note is None:
+        added = Int8Variants(variants=(), notes=())
+        (staging / _WEIGHTS).parent.mkdir()
+        with WeightFile(staging / _WEIGHTS) as weight_file:
+            bench = _bench(blueprint, folder, staging, weight_file, stack)
+            with clock.step("author", "authoring the graphs"):
+                write_model_folder(folder, spec, staging)
+                variants = _author(bench, staging)
+            if int8:
+                with clock.step("quantize", "quantising to int8"):
+                    added = author_int8(bench, spec, staging, texts=calibration_texts, on_step=clock.on_step)
+        manifest = _manifest(blueprint, (*variants, *(entry.variant for entry in added.variants)), staging)
+        report, reason = None, why_not(verify=verify)
+        if reason is None:
             with clock.step("verify", "verifying against sentence-transformers"):
-                manifest, report = _verify(folder, staging, manifest, clock.on_step)
-    notes = spec.notes if note is None else (*spec.notes, note)
+                found = verify_staging(folder.path, staging, manifest, int8=added.variants, on_step=clock.on_step)
+            manifest, report, more = found.manifest, found.report, found.notes
+        else:
+            drop_stand_ins(staging, added.variants)
+            manifest, more = replace(manifest, files=file_entries(staging)), (reason,)
+            write_manifest(staging, manifest)
     return Conversion(
         path=out,
         manifest=manifest,
         report=report,
-        notes=notes,
+        notes=(*spec.notes, *added.notes, *more),
         unused_tensors=blueprint.parameters.unused,
         seconds=clock.seconds,
     )
@@ -142,29 +147,40 @@ def _silent(_: str) -> None:
     """Library code says nothing by itself."""
 
 
-def _author(blueprint: Blueprint, folder: SourceFolder, staging: Path, stack: ExitStack) -> tuple[Variant, ...]:
-    """Write both graphs over one weight file."""
+def _bench(
+    blueprint: Blueprint, folder: SourceFolder, staging: Path, weight_file: WeightFile, stack: ExitStack
+) -> Bench:
+    """What the graphs are authored from, and where."""
 
     def open_weights(path: str) -> TensorSource:
         weights: Weights = stack.enter_context(Weights.open(folder, path))
         return weights
 
-    (staging / _WEIGHTS).parent.mkdir()
+    return Bench(
+        blueprint=blueprint,
+        folder=(staging / _WEIGHTS).parent,
+        weights=weight_file,
+        float_graph=staging / _GRAPHS[0][1],
+        open_weights=open_weights,
+    )
+
+
+def _author(bench: Bench, staging: Path) -> tuple[Variant, ...]:
+    """Write the float32 graphs over one weight file."""
     variants = []
-    with WeightFile(staging / _WEIGHTS) as weight_file:
-        for name, path, dialect in _GRAPHS:
-            graph = author_graph(blueprint, dialect(), weight_file, open_weights)
-            onnx.save(graph.model, staging / path)
-            variants.append(
-                Variant(
-                    name=name,
-                    engine=_ENGINE,
-                    graph=path,
-                    files=(path, _WEIGHTS),
-                    inputs=graph.inputs,
-                    equal_lengths=graph.equal_lengths,
-                )
+    for name, path, dialect in _GRAPHS:
+        graph = author_graph(bench.blueprint, dialect(), bench.weights, bench.open_weights)
+        onnx.save(graph.model, staging / path)
+        variants.append(
+            Variant(
+                name=name,
+                engine=_ENGINE,
+                graph=path,
+                files=(path, _WEIGHTS),
+                inputs=graph.inputs,
+                equal_lengths=graph.equal_lengths,
             )
+        )
     return tuple(variants)
 
 
@@ -185,42 +201,3 @@ def _manifest(blueprint: Blueprint, variants: tuple[Variant, ...], staging: Path
         verified=False,
         files=file_entries(staging),
     )
-
-
-def _why_not(*, verify: bool) -> str | None:
-    """Why there is no verification; None when there is one."""
-    if not verify:
-        return "Unverified: verification was left out."
-    if not reference_available():
-        return 'Unverified: the original model cannot be run here. Install it with: pip install "stonnx[reference]"'
-    if not available(_ENGINE):
-        return 'Unverified: ONNX Runtime is not installed. Install it with: pip install "stonnx[cpu]"'
-    return None
-
-
-def _verify(folder: SourceFolder, staging: Path, manifest: Manifest, on_step: OnStep) -> tuple[Manifest, Report]:
-    """Store the goldens, measure the variants, and write what was found.
-
-    Raises:
-        VerificationError: A bound was not kept.
-    """
-    write_goldens(staging, make_goldens(ReferenceEncoder.load(folder.path)))
-    manifest = replace(manifest, files=file_entries(staging))
-    write_manifest(staging, manifest)
-    report = run_verification(Artifact.open(staging), on_step=on_step)
-    if not report.passed:
-        failures = "; ".join(f"{v.name}: {', '.join(v.failures)}" for v in report.variants if not v.passed)
-        raise VerificationError(
-            f"The converted model is not the original within the tolerance ({failures}). Nothing was written.",
-            hint="Please report it with the model's name; --no-verify keeps the artifact, marked unverified.",
-        )
-    write_json(staging / "report.json", report.to_json())
-    measured = {variant.name: variant.fidelity for variant in report.variants}
-    manifest = replace(
-        manifest,
-        variants=tuple(replace(variant, fidelity=measured[variant.name]) for variant in manifest.variants),
-        verified=True,
-        files=file_entries(staging),
-    )
-    write_manifest(staging, manifest)
-    return manifest, report

@@ -15,18 +15,23 @@ from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.parameters import Parameters
 
 __all__ = [
+    "ACTIVATION_LOWER_BOUNDS",
     "Activation",
     "AttentionBlock",
     "EmbeddingBlock",
     "GraphInputs",
     "Linear",
     "Norm",
+    "Projection",
     "matrix",
+    "multiply",
     "ranked_positions",
     "vector",
 ]
 
 Activation = Literal["gelu", "gelu_tanh", "relu"]
+ACTIVATION_LOWER_BOUNDS: dict[Activation, float] = {"gelu": -0.17, "gelu_tanh": -0.1701, "relu": 0.0}
+"""No result of the activation is below: the minima are -0.16997 (exact GELU), -0.17004 (tanh form) and 0."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,21 @@ class Linear:
 
     weight: str
     bias: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projection:
+    """Linear maps of one input, without their biases: the matrix products of a layer.
+
+    Attributes:
+        linears: The maps; a quantised dialect quantises their common input once.
+        source: What the input is: a layer norm's result, an attention's context, or activated.
+        lower_bound: No component of the input is below; None where nothing is known.
+    """
+
+    linears: tuple[Linear, ...]
+    source: Literal["norm", "attention", "activation"]
+    lower_bound: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +120,11 @@ class GraphInputs:
 def matrix(g: GraphBuilder, p: Parameters, name: str) -> str:
     """A weight of shape (out, in), laid out (in, out) as MatMul wants its right side."""
     return g.weight(f"{name}.T", lambda: np.ascontiguousarray(p.get(name).T))
+
+
+def multiply(g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:
+    """The products in float32, one MatMul per map: each of shape (..., out)."""
+    return tuple(g.op("MatMul", [x, matrix(g, p, linear.weight)]) for linear in block.linears)
 
 
 def vector(g: GraphBuilder, p: Parameters, name: str) -> str:

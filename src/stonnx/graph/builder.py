@@ -55,6 +55,10 @@ class WeightFile:
             self._written[name] = self._append(name, np.ascontiguousarray(load()))
         return self._written[name]
 
+    def flush(self) -> None:
+        """Make what was written so far readable for others."""
+        self._stream.flush()
+
     def _append(self, name: str, array: NDArray[np.generic]) -> TensorProto:
         offset = -(-self._stream.tell() // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
         self._stream.seek(offset)
@@ -110,6 +114,12 @@ class GraphBuilder:
         if name not in self._initializers:
             tensor = self._weights.tensor(name, load)
             self._initializers[name] = tensor
+        return name
+
+    def integers(self, name: str, load: Callable[[], NDArray[np.int8] | NDArray[np.uint8]]) -> str:
+        """A quantised weight in the shared file; ``name`` and ``load`` as in ``weight``."""
+        if name not in self._initializers:
+            self._initializers[name] = self._weights.tensor(name, load)
         return name
 
     def constant(self, name: str, value: NDArray[np.generic]) -> str:

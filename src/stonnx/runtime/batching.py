@@ -17,7 +17,13 @@ DEFAULT_BATCH_TOKENS = 1024
 _PADDING_PARTS = 8
 
 
-def plan_batches(lengths: NDArray[np.int64], *, batch_tokens: int, equal_lengths: bool) -> list[NDArray[np.int64]]:
+# What a batch is worth cutting down to, so that every stream has one: below that, a run is mostly overhead.
+_SMALLEST_SHARE_TOKENS = 64
+
+
+def plan_batches(
+    lengths: NDArray[np.int64], *, batch_tokens: int, equal_lengths: bool, streams: int = 1
+) -> list[NDArray[np.int64]]:
     """Split rows into batches whose area (rows times longest row) stays within a budget.
 
     Rows are sorted by token count, longest first (the memory peak comes at once), ties in input
@@ -28,6 +34,8 @@ def plan_batches(lengths: NDArray[np.int64], *, batch_tokens: int, equal_lengths
         batch_tokens: Largest area of a batch, at least 1; a row longer than that goes alone.
         equal_lengths: All rows of a batch must have the same token count. Otherwise shorter rows may
             join, while padding stays below an eighth of the area.
+        streams: Batches that run at a time. With more than one, few rows go into smaller batches, so that each
+            stream gets its share, and batches are sorted by area, largest first, so that streams end together.
 
     Returns:
         Row numbers of each batch, int64, never empty; every row is in exactly one batch.
@@ -36,9 +44,13 @@ def plan_batches(lengths: NDArray[np.int64], *, batch_tokens: int, equal_lengths
         return []
     order = np.argsort(-lengths, kind="stable")
     ordered = np.maximum(lengths[order], 1)  # a row without tokens runs as one padding token
-    if equal_lengths:
-        return _split_equal(order, ordered, batch_tokens)
-    return _split_padded(order, ordered, batch_tokens)
+    split = _split_equal if equal_lengths else _split_padded
+    if streams == 1:
+        return split(order, ordered, batch_tokens)
+    share = -(-int(ordered.sum()) // streams)
+    batches = split(order, ordered, min(batch_tokens, max(share, _SMALLEST_SHARE_TOKENS)))
+    # The sort is stable: batches of one area stay longest first.
+    return sorted(batches, key=lambda batch: -len(batch) * max(1, int(lengths[batch[0]])))
 
 
 def _split_equal(order: NDArray[np.int64], ordered: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from stonnx.artifact import Artifact
 from stonnx.artifact.manifest import Variant
 from stonnx.errors import ArtifactError, UsageError
-from stonnx.runtime.batching import DEFAULT_BATCH_TOKENS, plan_batches, stack_rows
-from stonnx.runtime.cores import usable_cores
+from stonnx.runtime.batching import plan_batches, stack_rows
 from stonnx.runtime.engines.base import Engine
 from stonnx.runtime.inputs import as_texts, positive_int, resolve_prompt, resolve_truncate_dim
 from stonnx.runtime.loading import choose_variant, open_checked
 from stonnx.runtime.progress import text_progress
 from stonnx.runtime.similarity import normalize_rows, similarity_matrix
+from stonnx.runtime.streams import RunSettings, Workers, one_ahead, run_settings
 from stonnx.runtime.tokenize import TextTokenizer, TokenRows
 
 __all__ = ["Encoder"]
@@ -29,8 +30,17 @@ __all__ = ["Encoder"]
 logger = logging.getLogger("stonnx")
 
 # Texts are tokenized and sorted this many at a time: enough to find equal lengths, and token rows of a
-# million long texts never lie in memory at once.
-_WINDOW_TEXTS = 50_000
+# million long texts never lie in memory at once. The next window is tokenized while this one runs.
+_WINDOW_TEXTS = 16_384
+
+
+class _Job(NamedTuple):
+    """One engine run: the rows ``chosen`` of a window whose first text is number ``start``."""
+
+    rows: TokenRows
+    chosen: NDArray[np.int64]
+    start: int
+    prompt_length: int
 
 
 class Encoder:
@@ -41,42 +51,58 @@ class Encoder:
         variant: One of its variants.
         engine: Runs the variant's graph; closed with the encoder.
         tokenizer: The artifact's tokenizer.
-        threads: Threads of one engine run.
+        settings: How batches are run; the engine was opened for its ``threads_per_run``.
     """
 
     def __init__(
-        self, artifact: Artifact, *, variant: Variant, engine: Engine, tokenizer: TextTokenizer, threads: int
+        self, artifact: Artifact, *, variant: Variant, engine: Engine, tokenizer: TextTokenizer, settings: RunSettings
     ) -> None:
         self._artifact = artifact
         self._variant = variant
         self._engine = engine
         self._tokenizer = tokenizer
-        self._threads = threads
+        self._settings = settings
+        self._workers = Workers(settings.streams)
         self._counter_lock = threading.Lock()
         self._truncated_texts = 0
         self._closed = False
 
     @classmethod
-    def load(cls, artifact: str | Path | Artifact, *, variant: str = "auto", threads: int | None = None) -> Self:
+    def load(
+        cls,
+        artifact: str | Path | Artifact,
+        *,
+        variant: str = "auto",
+        threads: int | None = None,
+        streams: int | None = None,
+        batch_tokens: int | None = None,
+    ) -> Self:
         """Open an artifact; every file that is used is compared with its SHA-256 first.
 
         Args:
             artifact: The folder that ``stonnx convert`` wrote.
-            variant: Name of a variant; ``"auto"`` takes the first whose engine is installed. An engine that
-                was asked for and is missing is an error, never replaced by another one.
-            threads: Threads of one engine run; None for the cores that this process may use.
+            variant: Name of a variant; ``"auto"`` takes what ``stonnx tune`` chose on this machine, or goes by
+                static rules. An engine that was asked for and is missing is an error, never replaced by another one.
+            threads: Threads of all engine runs together; None for the tuned number (with ``"auto"``), or else
+                the cores that this process may use.
+            streams: Engine runs at a time, each with ``threads // streams`` threads; None for the tuned number,
+                or else one. More streams suit many texts, one stream suits one text.
+            batch_tokens: Rows times longest row of one engine run; None for the tuned number, or else a default
+                that suits CPUs.
 
         Raises:
-            UsageError: There is no such variant, or ``threads`` is not a whole number of at least 1.
+            UsageError: There is no such variant, a number is not a whole one of at least 1, or ``streams`` is
+                more than ``threads``.
             ArtifactError: The artifact is missing, damaged or too new.
             MissingExtraError: The engine is not installed; the hint is the pip line.
             UnsupportedModelError: The variant needs an engine that this stonnx does not have.
         """
-        count = usable_cores() if threads is None else positive_int(threads, name="threads")
         opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
-        chosen = choose_variant(opened, variant)
-        engine, tokenizer = open_checked(opened, chosen, threads=count)
-        return cls(opened, variant=chosen, engine=engine, tokenizer=tokenizer, threads=count)
+        name, tuned = (variant, None) if variant != "auto" else _tuned(opened)
+        settings = run_settings(threads=threads, streams=streams, batch_tokens=batch_tokens, tuned=tuned)
+        chosen = choose_variant(opened, name)
+        engine, tokenizer = open_checked(opened, chosen, threads=settings.threads_per_run)
+        return cls(opened, variant=chosen, engine=engine, tokenizer=tokenizer, settings=settings)
 
     @property
     def artifact(self) -> Artifact:
@@ -95,8 +121,18 @@ class Encoder:
 
     @property
     def threads(self) -> int:
-        """Threads of one engine run."""
-        return self._threads
+        """Threads of all engine runs together."""
+        return self._settings.threads
+
+    @property
+    def streams(self) -> int:
+        """Engine runs at a time; each has ``threads // streams`` threads."""
+        return self._settings.streams
+
+    @property
+    def batch_tokens(self) -> int:
+        """Rows times longest row of one engine run, unless ``encode`` is told otherwise."""
+        return self._settings.batch_tokens
 
     @property
     def dimension(self) -> int:
@@ -143,7 +179,7 @@ class Encoder:
             truncate_dim: Leading components to keep; None for the model's default, usually all.
             normalize: True scales each embedding to unit length, after ``truncate_dim`` (one of zeros stays).
                 None and False give the model's own output.
-            batch_tokens: Rows times longest row of one engine run; None for a default that suits CPUs.
+            batch_tokens: Rows times longest row of one engine run; None for what the encoder was loaded with.
             show_progress: Draw a progress bar on stderr.
 
         Returns:
@@ -160,18 +196,17 @@ class Encoder:
         items, single = as_texts(texts)
         front = resolve_prompt(manifest.prompts, manifest.default_prompt_name, prompt=prompt, prompt_name=prompt_name)
         kept = resolve_truncate_dim(truncate_dim, default=manifest.truncate_dim, dimension=manifest.dimension)
-        budget = DEFAULT_BATCH_TOKENS if batch_tokens is None else positive_int(batch_tokens, name="batch_tokens")
-        prompt_length = self._tokenizer.prompt_length(front) if "prompt_length" in self._variant.inputs else 0
+        budget = self.batch_tokens if batch_tokens is None else positive_int(batch_tokens, name="batch_tokens")
         out = np.empty((len(items), kept), dtype=np.float32)
-        truncated = 0
-        with text_progress(len(items), show=show_progress) as advance:
-            for start in range(0, len(items), _WINDOW_TEXTS):
-                rows = self._tokenizer.rows(items[start : start + _WINDOW_TEXTS], prompt=front)
-                truncated += rows.truncated
-                for index, vectors in self._run(rows, prompt_length=prompt_length, batch_tokens=budget):
-                    out[start + index] = vectors[:, :kept]
-                    advance(len(index))
-        self._count_truncated(truncated, len(items))
+        jobs = self._jobs(items, prompt=front, batch_tokens=budget)
+        with (
+            text_progress(len(items), show=show_progress) as advance,
+            # Closed here and now when something fails, not when the exception's traceback is let go.
+            closing(self._workers.run(self._run, jobs)) as results,
+        ):
+            for numbers, vectors in results:
+                out[numbers] = vectors[:, :kept]
+                advance(len(numbers))
         if normalize:
             normalize_rows(out)
         return out[0] if single else out
@@ -195,22 +230,47 @@ class Encoder:
         """Release the engine; closing twice is harmless."""
         self._closed = True
         self._engine.close()
+        self._workers.close()
 
-    def _run(
-        self, rows: TokenRows, *, prompt_length: int, batch_tokens: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Row numbers and their embeddings, float32, shape (rows of the batch, dimension), batch by batch."""
-        plan = plan_batches(rows.lengths, batch_tokens=batch_tokens, equal_lengths=self._variant.equal_lengths)
-        for index in plan:
-            pad_id = self._artifact.manifest.tokenizer.pad_id
-            vectors = self._engine.run(stack_rows(rows, index, pad_id=pad_id, prompt_length=prompt_length))
-            if vectors.shape != (len(index), self.dimension):
-                raise ArtifactError(
-                    f"The graph {self._variant.graph} gives vectors of the shape {vectors.shape} for {len(index)} "
-                    f"texts; the manifest says dimension {self.dimension}.",
-                    hint="Convert the model again.",
-                )
-            yield index, vectors
+    def _jobs(self, texts: list[str], *, prompt: str, batch_tokens: int) -> Iterator[_Job]:
+        """The engine runs for some texts, window by window."""
+        prompt_length = self._tokenizer.prompt_length(prompt) if "prompt_length" in self._variant.inputs else 0
+        truncated = 0
+        for start, rows in self._windows(texts, prompt):
+            truncated += rows.truncated
+            plan = plan_batches(
+                rows.lengths,
+                batch_tokens=batch_tokens,
+                equal_lengths=self._variant.equal_lengths,
+                streams=self.streams,
+            )
+            for index in plan:
+                yield _Job(rows, index, start, prompt_length)
+        self._count_truncated(truncated, len(texts))
+
+    def _windows(self, texts: list[str], prompt: str) -> Iterator[tuple[int, TokenRows]]:
+        """Token rows, window by window, each with the number of its first text."""
+        starts = range(0, len(texts), _WINDOW_TEXTS)
+        windows = (
+            (
+                start,
+                self._tokenizer.rows(texts[start : start + _WINDOW_TEXTS], prompt=prompt, parallel=self.threads > 1),
+            )
+            for start in starts
+        )
+        return windows if len(starts) < 2 else one_ahead(windows)
+
+    def _run(self, job: _Job) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The texts' numbers, int64, shape (rows), and their embeddings, float32, shape (rows, dimension)."""
+        pad_id = self._artifact.manifest.tokenizer.pad_id
+        vectors = self._engine.run(stack_rows(job.rows, job.chosen, pad_id=pad_id, prompt_length=job.prompt_length))
+        if vectors.shape != (len(job.chosen), self.dimension):
+            raise ArtifactError(
+                f"The graph {self._variant.graph} gives vectors of the shape {vectors.shape} for {len(job.chosen)} "
+                f"texts; the manifest says dimension {self.dimension}.",
+                hint="Convert the model again.",
+            )
+        return job.start + job.chosen, vectors
 
     def _count_truncated(self, truncated: int, texts: int) -> None:
         if not truncated:
@@ -235,5 +295,16 @@ class Encoder:
         state = ", closed" if self._closed else ""
         return (
             f"Encoder({str(self._artifact.path)!r}, variant={self._variant.name!r}, dimension={self.dimension}, "
-            f"max_tokens={self.max_tokens}, threads={self._threads}{state})"
+            f"max_tokens={self.max_tokens}, threads={self.threads}, streams={self.streams}{state})"
         )
+
+
+def _tuned(artifact: Artifact) -> tuple[str, RunSettings | None]:
+    """Variant and settings that were tuned on this machine; else ``"auto"`` and None."""
+    from stonnx.runtime.choice import read_choice
+
+    choice = read_choice(artifact)
+    if choice is None:
+        return "auto", None
+    settings = RunSettings(threads=choice.threads, streams=choice.streams, batch_tokens=choice.batch_tokens)
+    return choice.variant, settings

@@ -4,29 +4,76 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from stonnx.artifact import Artifact
+from stonnx.artifact import Artifact, keeps
+from stonnx.artifact.machine import cpu_features
 from stonnx.artifact.manifest import Variant
 from stonnx.artifact.onnx_check import check_graph
-from stonnx.errors import StonnxError
-from stonnx.runtime.engines import engine_installed, open_engine
+from stonnx.errors import StonnxError, UnsupportedModelError, UsageError
+from stonnx.runtime.engines import ENGINES, engine_installed, open_engine
 from stonnx.runtime.engines.base import Engine
 from stonnx.runtime.tokenize import TextTokenizer
 
-__all__ = ["choose_variant", "open_checked"]
+__all__ = ["choose_variant", "open_checked", "why_not_here"]
+
+# Where int8 matrix products have instructions of their own; elsewhere they are hardly faster than float32.
+_FAST_INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 def choose_variant(artifact: Artifact, name: str) -> Variant:
-    """The variant of that name; for ``"auto"`` the first whose engine is installed.
+    """The variant of that name; for ``"auto"`` one by static rules, never below the class *high*.
 
-    Where no engine is installed, ``"auto"`` gives the reference variant: opening it says what to install.
+    Of the variants that can run here and promise at least *high* (``exact``, or measured), ``"auto"`` takes the first
+    int8 one on CPUs with VNNI or AMX, else the first. Where none can run, it gives the reference variant: opening it
+    says what is missing.
 
     Raises:
-        UsageError: There is no such variant; the message names those that there are.
+        UsageError: There is no such variant (the message names those that there are), or ``"auto"`` found none
+            that is close enough.
     """
     if name != "auto":
         return artifact.variant(name)
     variants = artifact.manifest.variants
-    return next((variant for variant in variants if engine_installed(variant.engine)), variants[0])
+    runnable = [variant for variant in variants if why_not_here(variant) is None]
+    faithful = [variant for variant in runnable if _at_least_high(variant)]
+    if not runnable:
+        return variants[0]
+    if not faithful:
+        names = ", ".join(variant.name for variant in runnable)
+        raise UsageError(
+            f"No variant of {artifact.path} that can run here is known to be of the fidelity class high or better.",
+            hint=f"Name one of those that can: {names}.",
+        )
+    if _FAST_INT8 & cpu_features():
+        return next((variant for variant in faithful if variant.precision == "int8"), faithful[0])
+    return faithful[0]
+
+
+def why_not_here(variant: Variant) -> str | None:
+    """Why a variant cannot run on this machine, as a clause such as ``"openvino is not installed"``; None: it can."""
+    if not engine_installed(variant.engine):
+        return f"{variant.engine} is not installed" if variant.engine in ENGINES else f"no engine {variant.engine!r}"
+    if not _cpu_suffices(variant):
+        return f"it needs a CPU with {_either(variant.instruction_sets)}; {_this_cpu()}"
+    return None
+
+
+def _at_least_high(variant: Variant) -> bool:
+    # What nobody has measured is only promised: that is enough for the reference arithmetic, not for int8.
+    measured = variant.fidelity is not None or variant.fidelity_class == "exact"
+    return measured and keeps(variant.fidelity_class, "high")
+
+
+def _cpu_suffices(variant: Variant) -> bool:
+    return not variant.instruction_sets or not cpu_features().isdisjoint(variant.instruction_sets)
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _this_cpu() -> str:
+    features = ", ".join(sorted(cpu_features()))
+    return f"this one has {features}" if features else "the system does not tell what this one has"
 
 
 def open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple[Engine, TextTokenizer]:
@@ -35,8 +82,13 @@ def open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple
     Raises:
         ArtifactError: A file was changed or is damaged.
         MissingExtraError: The engine is not installed.
-        UnsupportedModelError: The engine is unknown.
+        UnsupportedModelError: The engine is unknown, or the CPU lacks the instructions that the variant needs.
     """
+    if not _cpu_suffices(variant):
+        raise UnsupportedModelError(
+            f"The variant {variant.name!r} needs a CPU with {_either(variant.instruction_sets)}; {_this_cpu()}.",
+            hint=f"Leave the choice to variant='auto', or see which can run: stonnx info {artifact.path}",
+        )
     manifest = artifact.manifest
     names = {*variant.files, manifest.tokenizer.file}
     check_graph(artifact, variant)

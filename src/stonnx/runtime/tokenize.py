@@ -74,7 +74,7 @@ class TextTokenizer:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length=max_tokens)
 
-    def rows(self, texts: Sequence[str], *, prompt: str = "") -> TokenRows:
+    def rows(self, texts: Sequence[str], *, prompt: str = "", parallel: bool = True) -> TokenRows:
         """Tokenize texts, each with ``prompt`` in front.
 
         Lone surrogates become U+FFFD (``stonnx.artifact.texts.clean_text``).
@@ -82,12 +82,14 @@ class TextTokenizer:
         Args:
             texts: Any number of texts.
             prompt: Prepended to each text; empty for none.
+            parallel: Use the library's own pool, which has a thread per core that the process may use. False
+                stays on the calling thread.
         """
         ids: list[NDArray[np.int32]] = []
         lengths: list[int] = []
         truncated = 0
         for chunk in _chunks(texts, prompt):
-            encodings = self._encode(chunk)
+            encodings = self._encode(chunk, parallel=parallel)
             sizes = [len(encoding) for encoding in encodings]
             flat = chain.from_iterable(encoding.ids for encoding in encodings)
             ids.append(np.fromiter(flat, dtype=np.int32, count=sum(sizes)))
@@ -112,9 +114,9 @@ class TextTokenizer:
         ends_special = bool(ids) and ids[-1] in added and added[ids[-1]].special
         return len(ids) - int(ends_special)
 
-    def _encode(self, texts: list[str]) -> list[Encoding]:
-        if len(texts) == 1:  # without waking the library's thread pool
-            return [self._tokenizer.encode(texts[0])]
+    def _encode(self, texts: list[str], *, parallel: bool) -> list[Encoding]:
+        if len(texts) == 1 or not parallel:  # without waking the library's thread pool
+            return [self._tokenizer.encode(text) for text in texts]
         encodings: list[Encoding] = self._tokenizer.encode_batch_fast(texts)
         return encodings
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from stonnx.verify.measure import measure_variant
 from stonnx.verify.probes import probe_texts
-from stonnx.verify.report import Report, Tolerance, VariantReport
+from stonnx.verify.report import Report, SkippedVariant, Tolerance, VariantReport
 from stonnx.verify.run import make_goldens, verify
 from stonnx.verify.texts import LabelledPair, read_pairs, read_texts
 
 __all__ = [
     "LabelledPair",
     "Report",
+    "SkippedVariant",
     "Tolerance",
     "VariantReport",
     "make_goldens",
+    "measure_variant",
     "probe_texts",
     "read_pairs",
     "read_texts",

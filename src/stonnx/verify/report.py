@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from stonnx.artifact import Fidelity
+from stonnx.artifact.fidelity_class import BOUNDS
+from stonnx.artifact.manifest import FidelityClass
 
-__all__ = ["Report", "Tolerance", "VariantReport"]
+__all__ = ["CLASS_BATCH_DIFF", "Report", "SkippedVariant", "Tolerance", "VariantReport"]
+
+CLASS_BATCH_DIFF = 1e-4
+"""Of variants that are not ``exact``: largest difference between a text's vector alone and in a batch, unit length."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """What an fp32 variant must keep; the bounds of issue and README.
+    """What a variant of the class ``exact`` must keep; the bounds of issue and README.
 
     Attributes:
         cosine_min: Lowest cosine of any text.
@@ -38,7 +43,9 @@ class VariantReport:
         worst_text: The text with the lowest cosine, shortened.
         spearman: Rank correlation with gold labels, -1 to 1; None without labelled pairs.
         reference_spearman: The same for the original model; None when it was not run.
-        failures: One sentence per bound that was not kept.
+        failures: One sentence per bound of the promised class that was not kept.
+        fidelity_class: The class that the variant promises.
+        measured_class: The best class that it kept here; None for none.
     """
 
     name: str
@@ -49,11 +56,21 @@ class VariantReport:
     spearman: float | None
     reference_spearman: float | None
     failures: tuple[str, ...]
+    fidelity_class: FidelityClass = "exact"
+    measured_class: FidelityClass | None = "exact"
 
     @property
     def passed(self) -> bool:
         """Whether every bound was kept."""
         return not self.failures
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedVariant:
+    """A variant that this machine cannot run, and why, as a clause such as ``"openvino is not installed"``."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +81,9 @@ class Report:
         reference: Versions of the libraries that made the reference vectors, and the dtype.
         compared_with: ``goldens`` (vectors stored at convert time) or ``original`` (run now).
         machine: Where the variants ran.
-        tolerance: The bounds.
-        variants: One entry per variant.
+        tolerance: The bounds of the class ``exact``; those of the others are ``stonnx.artifact.fidelity_class.BOUNDS``.
+        variants: One entry per variant that ran.
+        skipped: The variants that cannot run here.
     """
 
     reference: dict[str, str]
@@ -73,15 +91,19 @@ class Report:
     machine: dict[str, object]
     tolerance: Tolerance
     variants: tuple[VariantReport, ...]
+    skipped: tuple[SkippedVariant, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether every variant kept every bound."""
+        """Whether every variant that ran kept every bound."""
         return all(variant.passed for variant in self.variants)
 
     def to_json(self) -> dict[str, object]:
-        """The report as JSON values, with ``passed`` spelled out."""
+        """The report as JSON values, with ``passed`` spelled out, and the bounds of the fidelity classes."""
         value = asdict(self)
+        value["class_bounds"] = {
+            name: {**bounds._asdict(), "max_batch_diff": CLASS_BATCH_DIFF} for name, bounds in BOUNDS.items()
+        }
         value["passed"] = self.passed
         value["variants"] = [{**asdict(variant), "passed": variant.passed} for variant in self.variants]
         return value

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stonnx.artifact import Artifact, Goldens
+from stonnx.artifact import Artifact, Goldens, Variant
 from stonnx.artifact.machine import describe_machine
 from stonnx.errors import UsageError
 from stonnx.reference import ReferenceEncoder
 from stonnx.runtime import Encoder, usable_cores
-from stonnx.verify.metrics import Comparison, compare, cosines, spearman, unit_rows
+from stonnx.runtime.loading import why_not_here
+from stonnx.verify.measure import measure_variant, pair_cosines
 from stonnx.verify.probes import probe_texts
-from stonnx.verify.report import Report, Tolerance, VariantReport
+from stonnx.verify.report import Report, SkippedVariant, Tolerance, VariantReport
 from stonnx.verify.texts import LabelledPair
 
 __all__ = ["make_goldens", "verify"]
-
-_ALONE_EVERY = 8  # of the texts, this share is also encoded alone
-_SHOWN_CHARACTERS = 60
 
 OnStep = Callable[[str], None]
 
@@ -58,7 +56,7 @@ def verify(
     pairs: Sequence[LabelledPair] | None = None,
     on_step: OnStep | None = None,
 ) -> Report:
-    """Measure every variant on this machine.
+    """Measure every variant that this machine can run, and hold it to the fidelity class that it promises.
 
     Without ``against`` the vectors that the original model gave at convert time (the goldens) are
     the reference, and torch is not needed. With it, sentence-transformers runs now.
@@ -72,7 +70,8 @@ def verify(
 
     Raises:
         ArtifactError: The artifact is damaged.
-        MissingExtraError: An engine, or the reference for ``against``, is not installed.
+        MissingExtraError: No engine, or not the reference for ``against``, is installed.
+        UnsupportedModelError: No variant can run on this CPU.
         UsageError: There are no goldens and no ``against``, or ``texts`` without ``against``.
         RunError: An engine failed.
     """
@@ -81,19 +80,37 @@ def verify(
     step("checking the files")
     opened.check_files()
     target = _target(opened, against, tuple(texts or ()), tuple(pairs or ()), step)
-    tolerance = Tolerance()
+    runnable, skipped = _sorted_out(opened.manifest.variants)
     reports = []
-    for variant in opened.manifest.variants:
+    for variant in runnable:
         step(f"running the variant {variant.name}")
-        with Encoder.load(opened, variant=variant.name) as encoder:
-            reports.append(_measure(encoder, target, tolerance))
+        reports.append(_measured(opened, variant, target))
     return Report(
         reference=dict(target.goldens.reference),
         compared_with=target.compared_with,
         machine=describe_machine(usable_cores()),
-        tolerance=tolerance,
+        tolerance=Tolerance(),
         variants=tuple(reports),
+        skipped=skipped,
     )
+
+
+def _sorted_out(variants: tuple[Variant, ...]) -> tuple[tuple[Variant, ...], tuple[SkippedVariant, ...]]:
+    """The variants that can run here, and why the others cannot.
+
+    Where none can, the reference variant is among the first: opening it raises the error that says what to install.
+    """
+    reasons = [(variant, why_not_here(variant)) for variant in variants]
+    runnable = tuple(variant for variant, reason in reasons if reason is None)
+    if not runnable:
+        return variants[:1], ()
+    skipped = (SkippedVariant(name=variant.name, reason=reason) for variant, reason in reasons if reason is not None)
+    return runnable, tuple(skipped)
+
+
+def _measured(artifact: Artifact, variant: Variant, target: _Target) -> VariantReport:
+    with Encoder.load(artifact, variant=variant.name) as encoder:
+        return measure_variant(encoder, target.goldens, pairs=target.pairs, reference_cosines=target.pair_cosines)
 
 
 def _silent(_: str) -> None:
@@ -112,7 +129,7 @@ def _target(
     step("running the original model")
     reference = ReferenceEncoder.load(against)
     goldens = make_goldens(reference, (*probe_texts(), *texts))
-    return _Target(goldens, "original", pairs, _pair_cosines(reference.encode, pairs))
+    return _Target(goldens, "original", pairs, pair_cosines(reference.encode, pairs))
 
 
 def _golden_target(artifact: Artifact, texts: tuple[str, ...], pairs: tuple[LabelledPair, ...]) -> _Target:
@@ -126,53 +143,3 @@ def _golden_target(artifact: Artifact, texts: tuple[str, ...], pairs: tuple[Labe
             '"stonnx[reference]" installed.',
         )
     return _Target(goldens, "goldens", pairs, None)
-
-
-def _measure(encoder: Encoder, target: _Target, tolerance: Tolerance) -> VariantReport:
-    goldens = target.goldens
-    vectors = encoder.encode(goldens.texts)
-    comparison = compare(vectors, goldens.vectors)
-    batch_diff = _batch_diff(encoder, goldens.texts, vectors)
-    mine = _pair_cosines(encoder.encode, target.pairs)
-    gold = np.array([pair.score for pair in target.pairs], dtype=np.float64)
-    report = VariantReport(
-        name=encoder.variant.name,
-        fidelity=comparison.fidelity,
-        max_norm_diff=comparison.max_norm_diff,
-        max_batch_diff=batch_diff,
-        worst_text=goldens.texts[comparison.worst][:_SHOWN_CHARACTERS],
-        spearman=None if mine is None else spearman(mine, gold),
-        reference_spearman=None if target.pair_cosines is None else spearman(target.pair_cosines, gold),
-        failures=(),
-    )
-    return replace(report, failures=_failures(comparison, batch_diff, tolerance))
-
-
-def _batch_diff(encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
-    """Largest difference between a text's vector alone and in the batch, on unit-length vectors."""
-    chosen = list(range(0, len(texts), _ALONE_EVERY))
-    alone = np.stack([encoder.encode(texts[index]) for index in chosen])
-    return float(np.abs(unit_rows(alone) - unit_rows(vectors[chosen])).max())
-
-
-def _pair_cosines(
-    encode: Callable[[list[str]], NDArray[np.float32]], pairs: tuple[LabelledPair, ...]
-) -> NDArray[np.float64] | None:
-    if not pairs:
-        return None
-    return cosines(encode([pair.first for pair in pairs]), encode([pair.second for pair in pairs]))
-
-
-def _failures(comparison: Comparison, batch_diff: float, tolerance: Tolerance) -> tuple[str, ...]:
-    fidelity = comparison.fidelity
-    failures = []
-    if not fidelity.cosine_min >= tolerance.cosine_min:
-        failures.append(f"lowest cosine {fidelity.cosine_min:.7f} is below {tolerance.cosine_min}")
-    for label, value, bound in (
-        ("largest difference", fidelity.max_abs_diff, tolerance.max_abs_diff),
-        ("difference of vector lengths", comparison.max_norm_diff, tolerance.max_norm_diff),
-        ("difference between alone and in a batch", batch_diff, tolerance.max_batch_diff),
-    ):
-        if not value <= bound:
-            failures.append(f"{label} {value:.1e} is above {bound:.0e}")
-    return tuple(failures)

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from stonnx.errors import CheckpointError, UnsupportedModelError
-from stonnx.graph.blocks import Activation, AttentionBlock, GraphInputs, Linear, Norm, matrix
+from stonnx.graph.blocks import (
+    ACTIVATION_LOWER_BOUNDS,
+    Activation,
+    AttentionBlock,
+    GraphInputs,
+    Linear,
+    Norm,
+    Projection,
+)
 from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.dialects import Dialect
 from stonnx.graph.parameters import Parameters
@@ -123,6 +131,7 @@ class PostNorm:
             The last hidden state, float32, shape (rows, tokens, width).
         """
         sizes, names = self.sizes, self.names
+        lower_bound = ACTIVATION_LOWER_BOUNDS[sizes.activation]
         for layer in range(sizes.layers):
             root = _root(layer)
             attention = AttentionBlock(
@@ -135,11 +144,13 @@ class PostNorm:
             )
             context = dialect.attend(g, p, x, inputs, attention)
             projection = _linear(root + names.projection)
-            y = g.op("MatMul", [context, matrix(g, p, projection.weight)])
+            (y,) = dialect.project(g, p, context, Projection(linears=(projection,), source="attention"))
             x = dialect.add_norm(g, p, y, x, projection.bias, norm_of(root + names.attention_norm, sizes.eps))
             inner, outer = _linear(root + names.inner), _linear(root + names.outer)
-            y = dialect.activate(g, p, g.op("MatMul", [x, matrix(g, p, inner.weight)]), inner.bias, sizes.activation)
-            y = g.op("MatMul", [y, matrix(g, p, outer.weight)])
+            (y,) = dialect.project(g, p, x, Projection(linears=(inner,), source="norm"))
+            y = dialect.activate(g, p, y, inner.bias, sizes.activation)
+            outer_block = Projection(linears=(outer,), source="activation", lower_bound=lower_bound)
+            (y,) = dialect.project(g, p, y, outer_block)
             x = dialect.add_norm(g, p, y, x, outer.bias, norm_of(root + names.norm, sizes.eps))
         return x
 

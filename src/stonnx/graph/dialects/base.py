@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from stonnx.graph.blocks import Activation, AttentionBlock, EmbeddingBlock, GraphInputs, Norm
+from stonnx.graph.blocks import Activation, AttentionBlock, EmbeddingBlock, GraphInputs, Norm, Projection
 from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.parameters import Parameters
 
@@ -39,6 +39,10 @@ class Dialect(Protocol):
 
     def attend(self, g: GraphBuilder, p: Parameters, x: str, inputs: GraphInputs, block: AttentionBlock) -> str:
         """Self-attention up to, and without, the output projection."""
+        ...
+
+    def project(self, g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:
+        """``x Wᵀ`` for each map of the block, without the biases."""
         ...
 
     def add_norm(self, g: GraphBuilder, p: Parameters, x: str, residual: str, bias: str, norm: Norm) -> str:

@@ -19,7 +19,8 @@ from stonnx.graph.blocks import (
     EmbeddingBlock,
     GraphInputs,
     Norm,
-    matrix,
+    Projection,
+    multiply,
     ranked_positions,
     vector,
 )
@@ -76,16 +77,20 @@ class OrtCpu:
         def biases() -> NDArray[np.float32]:
             return np.concatenate([p.get(linear.bias) for linear in linears])
 
-        projected = [g.op("MatMul", [x, matrix(g, p, linear.weight)]) for linear in linears]
+        projected = self.project(g, p, x, Projection(linears=linears, source="norm"))
         bias = g.weight(f"{block.query.bias}+key+value", biases)
         more = [] if block.bias is None else ["", block.bias]  # no mask, attention_bias
         return g.op(
             "MultiHeadAttention", [*projected, bias, *more], domain=CONTRIB, attributes={"num_heads": block.heads}
         )
 
+    def project(self, g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:
+        """One MatMul per map."""
+        return multiply(g, p, x, block)
+
     def add_norm(self, g: GraphBuilder, p: Parameters, x: str, residual: str, bias: str, norm: Norm) -> str:
         """One SkipLayerNormalization."""
-        return self._skip_norm(g, p, [x, residual], bias, norm)
+        return self._skip_norm(g, p, [x, residual], self._bias(g, p, bias), norm)
 
     def activate(self, g: GraphBuilder, p: Parameters, x: str, bias: str, activation: Activation) -> str:
         """BiasGelu (exact), FastGelu (tanh), or an addition and Relu."""
@@ -101,8 +106,12 @@ class OrtCpu:
         token_type = block.token_type
         return g.weight(f"{block.position}+token_type_0", lambda: p.get(block.position) + p.get(token_type)[0])
 
+    def _bias(self, g: GraphBuilder, p: Parameters, name: str) -> str:
+        """The bias of a map whose product goes into a norm."""
+        return vector(g, p, name)
+
     def _skip_norm(self, g: GraphBuilder, p: Parameters, terms: list[str], bias: str | None, norm: Norm) -> str:
         inputs = [*terms, vector(g, p, norm.weight), vector(g, p, norm.bias)]
         if bias is not None:
-            inputs.append(vector(g, p, bias))
+            inputs.append(bias)
         return g.op("SkipLayerNormalization", inputs, domain=CONTRIB, attributes={"epsilon": norm.eps})

@@ -14,7 +14,8 @@ from stonnx.graph.blocks import (
     GraphInputs,
     Linear,
     Norm,
-    matrix,
+    Projection,
+    multiply,
     ranked_positions,
     vector,
 )
@@ -61,14 +62,15 @@ class Portable:
         """Softmax(QKᵀ / √d + mask) V, written out."""
         heads = g.ints(0, 0, block.heads, block.head_size)
 
-        def split(linear: Linear, axes: tuple[int, ...]) -> str:
-            y = g.op("Add", [g.op("MatMul", [x, matrix(g, p, linear.weight)]), vector(g, p, linear.bias)])
+        def split(product: str, linear: Linear, axes: tuple[int, ...]) -> str:
+            y = g.op("Add", [product, vector(g, p, linear.bias)])
             y = g.op("Reshape", [y, heads])  # (rows, tokens, heads, head_size)
             return g.op("Transpose", [y], attributes={"perm": axes})
 
-        query = split(block.query, (0, 2, 1, 3))  # (rows, heads, tokens, head_size)
-        key = split(block.key, (0, 2, 3, 1))  # (rows, heads, head_size, tokens)
-        value = split(block.value, (0, 2, 1, 3))
+        products = self.project(g, p, x, Projection(linears=(block.query, block.key, block.value), source="norm"))
+        query = split(products[0], block.query, (0, 2, 1, 3))  # (rows, heads, tokens, head_size)
+        key = split(products[1], block.key, (0, 2, 3, 1))  # (rows, heads, head_size, tokens)
+        value = split(products[2], block.value, (0, 2, 1, 3))
         scores = g.op("Mul", [g.op("MatMul", [query, key]), g.scalar(1.0 / math.sqrt(block.head_size))])
         if block.bias is not None:
             scores = g.op("Add", [scores, block.bias])
@@ -77,6 +79,10 @@ class Portable:
         context = g.op("MatMul", [probabilities, value])
         context = g.op("Transpose", [context], attributes={"perm": (0, 2, 1, 3)})
         return g.op("Reshape", [context, g.ints(0, 0, block.heads * block.head_size)])
+
+    def project(self, g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:
+        """One MatMul per map."""
+        return multiply(g, p, x, block)
 
     def add_norm(self, g: GraphBuilder, p: Parameters, x: str, residual: str, bias: str, norm: Norm) -> str:
         """Two additions and a LayerNormalization."""

@@ -26,7 +26,10 @@ class EngineEntry(NamedTuple):
     extra: str
 
 
-ENGINES = {"onnxruntime": EngineEntry("stonnx.runtime.engines.onnxruntime", "onnxruntime", "cpu")}
+ENGINES = {
+    "onnxruntime": EngineEntry("stonnx.runtime.engines.onnxruntime", "onnxruntime", "cpu"),
+    "openvino": EngineEntry("stonnx.runtime.engines.openvino", "openvino", "openvino"),
+}
 
 
 def engine_installed(name: str) -> bool:

@@ -1,0 +1,57 @@
+"""Fidelity classes: what a variant's figures must be to be called lossless, high or balanced.
+
+Measured against the original model (or its fp32 variant) on texts that no calibration has seen.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from stonnx.artifact.manifest import Fidelity, FidelityClass
+
+__all__ = ["BOUNDS", "CLASSES", "Bounds", "class_failures", "classify", "keeps"]
+
+CLASSES: tuple[FidelityClass, ...] = ("exact", "lossless", "high", "balanced")
+"""The closest first: each keeps what those behind it promise."""
+
+
+class Bounds(NamedTuple):
+    """The lowest figures of a class: mean and lowest cosine, mean share of equal top-10 neighbours."""
+
+    cosine_mean: float
+    cosine_min: float
+    top10_overlap: float
+
+
+BOUNDS: dict[Literal["lossless", "high", "balanced"], Bounds] = {
+    "lossless": Bounds(0.9999, 0.99, 0.99),  # the lowest cosine is that of "high": no class is below the next one
+    "high": Bounds(0.999, 0.99, 0.97),
+    "balanced": Bounds(0.997, 0.97, 0.95),
+}
+
+
+def classify(fidelity: Fidelity) -> Literal["lossless", "high", "balanced"] | None:
+    """The best class that the figures keep; None for none.
+
+    ``exact`` is never the answer: that one is held to the tolerance of ``stonnx.verify``.
+    """
+    return next((name for name in BOUNDS if not class_failures(fidelity, name)), None)
+
+
+def class_failures(fidelity: Fidelity, name: Literal["lossless", "high", "balanced"]) -> tuple[str, ...]:
+    """One sentence per figure that is below its bound of the class; empty when the class is kept."""
+    bounds = BOUNDS[name]
+    failures = []
+    for label, value, bound in (
+        ("mean cosine", fidelity.cosine_mean, bounds.cosine_mean),
+        ("lowest cosine", fidelity.cosine_min, bounds.cosine_min),
+        ("top-10 overlap", fidelity.top10_overlap, bounds.top10_overlap),
+    ):
+        if not value >= bound:  # NaN is below every bound
+            failures.append(f"{label} {value:.5f} is below {bound:g}")
+    return tuple(failures)
+
+
+def keeps(found: FidelityClass | None, wanted: FidelityClass) -> bool:
+    """Whether a variant of class ``found`` (None: below all of them) is as close as ``wanted`` asks."""
+    return found is not None and CLASSES.index(found) <= CLASSES.index(wanted)

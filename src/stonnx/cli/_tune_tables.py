@@ -1,0 +1,68 @@
+"""The tables of ``stonnx tune``: speed per candidate with the frontier and the pick marked, then facts per variant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stonnx.cli._console import Output
+from stonnx.cli._tables import machine_text, ratio_text, three_digits
+from stonnx.cli._text import plural, size_text
+
+if TYPE_CHECKING:
+    from stonnx.tune import Row, TuneReport
+
+__all__ = ["print_tuning"]
+
+_SPEED_COLUMNS = ("", "variant", "streams", "batch", "texts/s", "faster", "one text", "class")
+_FACT_COLUMNS = ("variant", "engine", "mean cos", "min cos", "top-10", "files", "load", "memory")
+
+
+def print_tuning(output: Output, report: TuneReport) -> None:
+    """Both tables, what is behind their numbers, and why a variant is missing."""
+    output.table(_SPEED_COLUMNS, [_speed_cells(report, index) for index in range(len(report.rows))], left=2)
+    output.text()
+    variants = {row.variant: row for row in reversed(report.rows)}
+    rows = [_fact_cells(variants[name]) for name in dict.fromkeys(row.variant for row in report.rows)]
+    output.table(_FACT_COLUMNS, rows, left=2, narrow=True)
+    output.text()
+    for skipped in report.skipped:
+        output.item(f"{skipped.name}: skipped, {skipped.reason}")
+    wanted = report.options
+    output.fields(
+        [
+            ("marks", f"→ the pick; * no other row is both faster and closer; class {wanted.fidelity} was wanted"),
+            ("streams", "engine runs at a time x threads of each"),
+            ("faster", f"times {report.rows[0].variant} with default settings, by turns, median of the rounds"),
+            ("measured", f"{plural(report.texts, 'text')} in one call, and short ones one at a time (ms, median)"),
+            ("class", f"compared with {report.compared_with}"),
+            ("machine", machine_text(report.machine)),
+        ]
+    )
+
+
+def _speed_cells(report: TuneReport, index: int) -> list[str]:
+    row = report.rows[index]
+    mark = "→" if index == report.picked else "*" if index in report.on_frontier else ""
+    return [
+        mark,
+        row.variant,
+        f"{row.settings.streams} x {row.settings.threads_per_run}",
+        f"{row.settings.batch_tokens:,}",
+        three_digits(row.texts_per_second),
+        f"{ratio_text(row.ratio)} x",
+        f"{three_digits(row.latency_ms)} ms",
+        row.found or "none",
+    ]
+
+
+def _fact_cells(row: Row) -> list[str]:
+    return [
+        row.variant,
+        row.engine.partition(" ")[0],
+        f"{row.fidelity.cosine_mean:.5f}",
+        f"{row.fidelity.cosine_min:.5f}",
+        f"{row.fidelity.top10_overlap:.1%}",
+        size_text(row.size_bytes),
+        f"{row.load_s:.2f} s",
+        "-" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:.0f} MB",
+    ]

@@ -1,0 +1,128 @@
+"""Verification as a step of ``convert``: measure, hold every variant to its class, write what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stonnx._extras import available
+from stonnx._io import write_json
+from stonnx.artifact import Artifact, Manifest, Variant, file_entries, write_goldens, write_manifest
+from stonnx.artifact.fidelity_class import CLASSES
+from stonnx.artifact.manifest import FidelityClass
+from stonnx.compile.int8 import Int8Variant
+from stonnx.errors import VerificationError
+from stonnx.reference import ReferenceEncoder, reference_available
+from stonnx.verify import Report, VariantReport, make_goldens
+from stonnx.verify import verify as run_verification
+
+__all__ = ["Verification", "drop_stand_ins", "verify_staging", "why_not"]
+
+OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What the step left behind: the manifest as written, the report, and a sentence for each thing decided."""
+
+    manifest: Manifest
+    report: Report
+    notes: tuple[str, ...]
+
+
+def why_not(*, verify: bool) -> str | None:
+    """Why there is no verification; None when there is one."""
+    if not verify:
+        return "Unverified: verification was left out."
+    if not reference_available():
+        return 'Unverified: the original model cannot be run here. Install it with: pip install "stonnx[reference]"'
+    if not available("onnxruntime"):
+        return 'Unverified: ONNX Runtime is not installed. Install it with: pip install "stonnx[cpu]"'
+    return None
+
+
+def verify_staging(
+    source: Path, staging: Path, manifest: Manifest, *, int8: Sequence[Int8Variant], on_step: OnStep
+) -> Verification:
+    """Store the goldens, measure the variants, and write what was found.
+
+    A float32 variant that is not the original ends the conversion. An int8 variant gets the class that it keeps
+    on texts that its calibration never saw; one that keeps none is left out.
+
+    Args:
+        source: Folder of the original model.
+        staging: The artifact in the making.
+        manifest: Its manifest so far.
+        int8: The int8 variants among the manifest's. A stand-in is measured in the place of its variant.
+        on_step: Called with a short sentence before each step.
+
+    Raises:
+        VerificationError: A bound was not kept.
+    """
+    write_goldens(staging, make_goldens(ReferenceEncoder.load(source)))
+    stand_ins = {entry.variant.name: entry.stand_in for entry in int8 if entry.stand_in is not None}
+    measured = replace(
+        manifest,
+        variants=tuple(stand_ins.get(variant.name, variant) for variant in manifest.variants),
+        files=file_entries(staging),
+    )
+    write_manifest(staging, measured)
+    report = run_verification(Artifact.open(staging), on_step=on_step)
+    for stand_in in stand_ins.values():
+        _remove(staging, stand_in)
+    report, manifest, notes = _settle_int8(report, manifest, staging, {entry.variant.name for entry in int8})
+    if not report.passed:
+        failures = "; ".join(f"{v.name}: {', '.join(v.failures)}" for v in report.variants if not v.passed)
+        raise VerificationError(
+            f"The converted model is not the original within the tolerance ({failures}). Nothing was written.",
+            hint="Please report it with the model's name; --no-verify keeps the artifact, marked unverified.",
+        )
+    write_json(staging / "report.json", report.to_json())
+    found = {variant.name: variant.fidelity for variant in report.variants}
+    variants = tuple(replace(variant, fidelity=found.get(variant.name)) for variant in manifest.variants)
+    manifest = replace(manifest, variants=variants, verified=True, files=file_entries(staging))
+    write_manifest(staging, manifest)
+    notes += tuple(
+        f"{name}: this CPU cannot run it, so it was measured through a graph with the same integers."
+        for name in stand_ins
+        if name in found
+    )
+    return Verification(manifest=manifest, report=report, notes=notes)
+
+
+def drop_stand_ins(staging: Path, int8: Sequence[Int8Variant]) -> None:
+    """Remove the graphs that only measuring needs."""
+    for entry in int8:
+        if entry.stand_in is not None:
+            _remove(staging, entry.stand_in)
+
+
+def _settle_int8(
+    report: Report, manifest: Manifest, staging: Path, names: set[str]
+) -> tuple[Report, Manifest, tuple[str, ...]]:
+    """Give each int8 variant the class that it keeps, and leave out those that keep none."""
+    reports: list[VariantReport] = []
+    variants = {variant.name: variant for variant in manifest.variants}
+    notes: list[str] = []
+    for found in report.variants:
+        if found.name not in names:
+            reports.append(found)
+        elif found.measured_class is None:
+            _remove(staging, variants.pop(found.name))
+            notes.append(f"{found.name} was left out: on the probe texts it keeps no fidelity class.")
+        else:
+            kept = _weaker(found.fidelity_class, found.measured_class)
+            reports.append(replace(found, fidelity_class=kept, failures=()))
+            variants[found.name] = replace(variants[found.name], fidelity_class=kept)
+    return replace(report, variants=tuple(reports)), replace(manifest, variants=tuple(variants.values())), tuple(notes)
+
+
+def _weaker(one: FidelityClass, other: FidelityClass) -> FidelityClass:
+    return max(one, other, key=CLASSES.index)
+
+
+def _remove(staging: Path, variant: Variant) -> None:
+    """Remove the files of a variant that shares none of them."""
+    for name in variant.files:
+        (staging / name).unlink()

@@ -1,0 +1,131 @@
+"""ONNX Runtime on CPU with int8 matrix products; everything between them stays in float32.
+
+Why these operators (docs/decisions/0007-int8.md):
+
+* Inputs are unsigned and weights signed, which is what VNNI and AMX multiply.
+* Where the range is fixed at convert time, quantising is one pass, and the product's scale is applied as it
+  leaves the kernel. Behind an activation each token has its own range: the spread between tokens is too wide.
+* Neither lets a text's vector depend on its neighbours in the batch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from stonnx.graph.blocks import Projection
+from stonnx.graph.builder import CONTRIB, GraphBuilder
+from stonnx.graph.dialects.ort_cpu import OrtCpu
+from stonnx.graph.parameters import Parameters
+from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjections, RangePerToken
+
+__all__ = ["OrtCpuInt8"]
+
+_STEPS = 255
+_TINY = 1e-6
+
+
+class OrtCpuInt8(OrtCpu):
+    """The dialect of ``onnx/model_int8.onnx``; one instance writes one graph.
+
+    Args:
+        projections: What is quantised, and how.
+        unsigned_weights: Store weights as uint8 around 128. The integers of the products are the same, and
+            processors that saturate on signed weights of eight bits are exact; with VNNI it is much slower.
+    """
+
+    name = "ort_cpu_int8"
+
+    def __init__(self, projections: QuantizedProjections, *, unsigned_weights: bool = False) -> None:
+        self._projections = projections
+        self._unsigned = unsigned_weights
+        self._offsets_by_bias: dict[str, NDArray[np.float32]] = {}
+        self._leading: str | None = None
+
+    def project(self, g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:
+        """Quantise the input once, then one integer product per map; float32 where nothing is quantised."""
+        site = block.linears[0].weight
+        plan = self._projections.get(site)
+        if plan is None:
+            return super().project(g, p, x, block)
+        if plan.input.multipliers is not None:
+            multipliers = plan.input.multipliers
+            x = g.op("Mul", [x, g.weight(f"{site}.multipliers", lambda: multipliers)])
+        if isinstance(plan.input, FixedRange):
+            quantized = self._quantize(g, x, plan.input)
+            pairs = zip(block.linears, plan.matrices, strict=True)
+            return tuple(self._multiply(g, linear.weight, matrix, *quantized) for linear, matrix in pairs)
+        return self._project_per_token(g, x, block, plan.matrices, plan.input)
+
+    def _project_per_token(
+        self, g: GraphBuilder, x: str, block: Projection, matrices: tuple[QuantizedMatrix, ...], span: RangePerToken
+    ) -> tuple[str, ...]:
+        """The products of an input whose tokens have ranges of their own."""
+        width = len(matrices[0].values)
+        flat = g.op("Reshape", [x, g.ints(-1, width)])  # (rows, tokens, in) -> (rows * tokens, in)
+        quantized, scale = self._quantize_tokens(g, flat, span.lower_bound)
+        products = []
+        for linear, matrix in zip(block.linears, matrices, strict=True):
+            y = self._multiply(g, linear.weight, matrix, quantized, scale, "")
+            shape = g.op("Concat", [self._rows_tokens(g, x), g.ints(len(matrix.scales))], attributes={"axis": 0})
+            products.append(g.op("Reshape", [y, shape]))  # -> (rows, tokens, out)
+            # The integers count from the lower bound: that is a constant per column, and the bias takes it in.
+            columns = matrix.values.sum(axis=0, dtype=np.int64) * matrix.scales.astype(np.float64)
+            self._offsets_by_bias[linear.bias] = (span.lower_bound * columns).astype(np.float32)
+        return tuple(products)
+
+    def _quantize(self, g: GraphBuilder, x: str, fixed: FixedRange) -> tuple[str, str, str]:
+        """The input as uint8, and the names of its scale and zero point."""
+        scale = g.scalar(float(np.float32(fixed.scale)))
+        zero = g.constant(f"uint8/{fixed.zero_point}", np.array(fixed.zero_point, dtype=np.uint8))
+        return g.op("QuantizeLinear", [x, scale, zero]), scale, zero
+
+    def _quantize_tokens(self, g: GraphBuilder, flat: str, lower_bound: float) -> tuple[str, str]:
+        """``flat`` as uint8, one range per row, and the rows' scales, shape (rows * tokens, 1).
+
+        A row's scale is the lower bound over a whole number: so the bound itself is an integer, and what the
+        integers count from is the same for all rows.
+        """
+        high = g.op("ReduceMax", [flat], attributes={"axes": (1,), "keepdims": 0})
+        depth = -lower_bound
+        span = g.op("Max", [g.op("Add", [high, g.scalar(depth)]), g.scalar(_TINY)])
+        if depth > 0:
+            steps = g.op("Floor", [g.op("Div", [g.scalar(_STEPS * depth), span])])
+            steps = g.op("Clip", [steps, g.scalar(1.0), g.scalar(float(_STEPS))])
+            # The second term only counts where one step is deeper than the bound: the range wins over the bound.
+            scales = [g.op("Div", [g.scalar(depth), steps]), g.op("Mul", [span, g.scalar(1.0 / (_STEPS + 1))])]
+            scale = g.op("Max", scales)
+            zero = g.op("Cast", [steps], attributes={"to": TensorProto.UINT8})
+            quantized = g.op("QuantizeLinear", [flat, scale, zero], attributes={"axis": 0})
+        else:
+            scale = g.op("Mul", [span, g.scalar(1.0 / _STEPS)])
+            quantized = g.op("QuantizeLinear", [flat, scale], attributes={"axis": 0})
+        return quantized, g.op("Unsqueeze", [scale, g.ints(1)])
+
+    def _multiply(self, g: GraphBuilder, name: str, matrix: QuantizedMatrix, x: str, scale: str, zero: str) -> str:
+        """One integer product, as float32."""
+        label = f"{name}.uint8" if self._unsigned else f"{name}.int8"
+        values = g.integers(label, lambda: _shifted(matrix.values) if self._unsigned else matrix.values)
+        inputs = [x, values, scale, g.weight(f"{name}.scales", lambda: matrix.scales), zero]
+        if self._unsigned:
+            inputs.append(g.constant("uint8/128", np.array(128, dtype=np.uint8)))
+        return g.op("MatMulIntegerToFloat", inputs, domain=CONTRIB)
+
+    def _rows_tokens(self, g: GraphBuilder, x: str) -> str:
+        """The leading two sizes of ``x``, int64, shape (2,); once per graph."""
+        if self._leading is None:
+            self._leading = g.op("Shape", [x], attributes={"start": 0, "end": 2})
+        return self._leading
+
+    def _bias(self, g: GraphBuilder, p: Parameters, name: str) -> str:
+        """The bias of a map, with what the integers count from."""
+        offsets = self._offsets_by_bias.get(name)
+        if offsets is None or not offsets.any():
+            return super()._bias(g, p, name)
+        return g.weight(f"{name}+offset", lambda: p.get(name) + offsets)
+
+
+def _shifted(values: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """The same integers plus 128, shape (in, out)."""
+    return (values.astype(np.int16) + 128).astype(np.uint8)

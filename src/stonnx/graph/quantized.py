@@ -1,0 +1,70 @@
+"""What a quantised dialect needs to know of a model: integers, scales and zero points, by projection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FixedRange", "QuantizedMatrix", "QuantizedProjection", "QuantizedProjections", "RangePerToken"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizedMatrix:
+    """``W ≈ values * scales``.
+
+    Attributes:
+        values: int8, shape (in, out).
+        scales: One per column, float32, shape (out,).
+    """
+
+    values: NDArray[np.int8]
+    scales: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedRange:
+    """One range for the whole input, fixed at convert time: ``q = round(x * multipliers / scale) + zero_point``.
+
+    Attributes:
+        multipliers: Balance the components before they are quantised, float32, shape (in,), all positive; the
+            matrices make up for them. None for none.
+        scale: One step of the quantised input, positive.
+        zero_point: The integer that stands for 0, 0 to 255.
+    """
+
+    multipliers: NDArray[np.float32] | None
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangePerToken:
+    """Each token's own range, from a known bound below to its largest component.
+
+    Attributes:
+        multipliers: As in ``FixedRange``, and none above 1, so that the bound holds behind them as well.
+        lower_bound: No component is below; at most 0.
+    """
+
+    multipliers: NDArray[np.float32] | None
+    lower_bound: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizedProjection:
+    """The products of one ``Projection``.
+
+    Attributes:
+        input: How the common input becomes uint8.
+        matrices: One per map of the projection, in order.
+    """
+
+    input: FixedRange | RangePerToken
+    matrices: tuple[QuantizedMatrix, ...]
+
+
+QuantizedProjections = Mapping[str, QuantizedProjection]
+"""By the weight name of the projection's first map; what is absent stays in float32."""

@@ -1,0 +1,18 @@
+"""int8 for models that stonnx authors: calibration, balance, rounding, and what stays in float32."""
+
+from __future__ import annotations
+
+from stonnx.quantize.rounding import FULL_RANGE, SEVEN_BITS
+from stonnx.quantize.run import Bench, OnStep, Quantized, quantize
+from stonnx.quantize.texts import calibration_texts, selection_texts
+
+__all__ = [
+    "FULL_RANGE",
+    "SEVEN_BITS",
+    "Bench",
+    "OnStep",
+    "Quantized",
+    "calibration_texts",
+    "quantize",
+    "selection_texts",
+]

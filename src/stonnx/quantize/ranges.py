@@ -1,0 +1,86 @@
+"""How an input becomes uint8: how strongly it is balanced first, and over which range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stonnx.graph.quantized import FixedRange, RangePerToken
+from stonnx.quantize.smoothing import smoothing_multipliers
+from stonnx.quantize.statistics import InputStatistics
+
+__all__ = ["choose_range", "fixed_range", "mean_step_energy"]
+
+InputRange = FixedRange | RangePerToken
+
+_STEPS = 255
+_WEIGHT_STEPS = 127
+_STRENGTHS = (0.5, 0.6, 0.7, 0.8, 0.9)
+_COMPENSATED = (
+    0.3  # of the energy that plain rounding of the weights would cost; only the order of strengths hangs on it
+)
+
+
+def choose_range(
+    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], lower_bound: float | None
+) -> InputRange:
+    """Balance an input with the strength that promises the smallest error of the products.
+
+    Args:
+        statistics: The input.
+        matrices: All products of it, float32, each of shape (in, out).
+        lower_bound: No component is below, and tokens get ranges of their own; None for one fixed range.
+    """
+    candidates = [_range(statistics, matrices, strength, lower_bound) for strength in _STRENGTHS]
+    return min(candidates, key=lambda how: _expected_error(statistics, matrices, how))
+
+
+def fixed_range(statistics: InputStatistics, multipliers: NDArray[np.float32] | None) -> FixedRange:
+    """The range in which all calibration inputs, and 0, fit into uint8.
+
+    Args:
+        statistics: The input, ``multipliers`` applied.
+        multipliers: What goes into the result.
+    """
+    low, high = min(float(statistics.low.min()), 0.0), max(float(statistics.high.max()), 0.0)
+    scale = (high - low) / _STEPS or 1.0
+    return FixedRange(multipliers=multipliers, scale=scale, zero_point=round(-low / scale))
+
+
+def mean_step_energy(statistics: InputStatistics, how: InputRange) -> float:
+    """Mean squared error of a quantised component: one twelfth of the squared step.
+
+    Args:
+        statistics: The input, multipliers applied.
+        how: Its range.
+    """
+    if isinstance(how, FixedRange):
+        return how.scale**2 / 12
+    steps = (statistics.sample.max(axis=1) - how.lower_bound) / _STEPS
+    return float(np.square(steps, dtype=np.float64).mean()) / 12
+
+
+def _range(
+    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], strength: float, lower_bound: float | None
+) -> InputRange:
+    multipliers = smoothing_multipliers(statistics.largest(), matrices, strength=strength)
+    if lower_bound is None:
+        return fixed_range(statistics.scaled(multipliers), multipliers)
+    return RangePerToken(multipliers=np.minimum(multipliers, np.float32(1)), lower_bound=lower_bound)
+
+
+def _expected_error(statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], how: InputRange) -> float:
+    """Energy of the products' error, from the inputs' steps and the weights' steps."""
+    multipliers = np.ones(len(statistics.low), dtype=np.float32) if how.multipliers is None else how.multipliers
+    scaled = statistics.scaled(multipliers)
+    inputs = statistics.tokens * mean_step_energy(scaled, how)
+    energy = float(np.trace(scaled.energy))
+    error = 0.0
+    for matrix in matrices:
+        balanced = matrix / multipliers[:, None]
+        steps = np.abs(balanced).max(axis=0) / _WEIGHT_STEPS
+        error += inputs * float(np.square(balanced, dtype=np.float64).sum())
+        error += _COMPENSATED * energy * float(np.square(steps, dtype=np.float64).sum()) / 12
+    return error

@@ -1,0 +1,39 @@
+"""Moves difficulty from the activations into the weights, where it is cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["smoothing_multipliers"]
+
+
+def smoothing_multipliers(
+    largest: NDArray[np.float32], matrices: Sequence[NDArray[np.float32]], *, strength: float
+) -> NDArray[np.float32]:
+    """What to multiply the inputs with; each matrix row is divided by the same, so the product stays.
+
+    SmoothQuant (Xiao et al. 2022, arXiv:2211.10438), formula 4, scaled to a geometric mean of 1.
+
+    Args:
+        largest: Largest absolute value of each component, float32, shape (in,).
+        matrices: All products of this input, float32, each of shape (in, out).
+        strength: The exponent α: 0 balances the weights alone, 1 the inputs alone.
+
+    Returns:
+        float32, shape (in,), all positive and finite.
+    """
+    weights = np.max([np.abs(matrix).max(axis=1) for matrix in matrices], axis=0)
+    # A component that is always 0, or that nobody reads, decides nothing: treated as the smallest of the others.
+    inputs, weights = _positive(largest), _positive(weights)
+    logs = strength * np.log(inputs) - (1 - strength) * np.log(weights)
+    multipliers: NDArray[np.float32] = np.exp(logs.mean() - logs).astype(np.float32)
+    return multipliers
+
+
+def _positive(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    present = values[values > 0]
+    floor = float(present.min()) if len(present) else 1.0
+    return np.maximum(values.astype(np.float64), floor)

@@ -1,0 +1,58 @@
+"""What calibration knows about the inputs of a matrix product, and the factor that compensated rounding needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["InputStatistics", "compensation_factor"]
+
+_DAMPING = 0.01  # of the mean energy, as in GPTQ's own code
+_TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class InputStatistics:
+    """The inputs of one projection over all calibration tokens.
+
+    Attributes:
+        energy: XᵀX, float32, shape (in, in), X being the inputs with one token per row.
+        low: Smallest value per component, float32, shape (in,).
+        high: Largest value per component, float32, shape (in,).
+        tokens: How many tokens there were.
+        sample: Some of the inputs themselves, float32, shape (at most a few hundred, in).
+    """
+
+    energy: NDArray[np.float32]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    tokens: int
+    sample: NDArray[np.float32]
+
+    def largest(self) -> NDArray[np.float32]:
+        """Largest absolute value per component, float32, shape (in,)."""
+        return np.maximum(np.abs(self.low), np.abs(self.high))
+
+    def scaled(self, multipliers: NDArray[np.float32]) -> InputStatistics:
+        """The statistics of the same inputs times ``multipliers``, float32, shape (in,), all positive."""
+        energy = self.energy * multipliers[:, None] * multipliers[None, :]
+        return InputStatistics(
+            energy, self.low * multipliers, self.high * multipliers, self.tokens, self.sample * multipliers
+        )
+
+
+def compensation_factor(statistics: InputStatistics) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The order of rounding, and the upper Cholesky factor of the inverse energy in that order.
+
+    Returns:
+        Rows by falling energy, int64, shape (in,), and the factor, float32, shape (in, in).
+    """
+    diagonal = np.diag(statistics.energy)
+    order = np.argsort(-diagonal, kind="stable")
+    energy = statistics.energy[np.ix_(order, order)].astype(np.float64)
+    # Damping keeps the inverse finite where fewer tokens than components, or dead components, were seen.
+    energy[np.diag_indices_from(energy)] += max(_DAMPING * float(diagonal.mean()), _TINY)
+    factor: NDArray[np.float32] = np.linalg.cholesky(np.linalg.inv(energy)).T.astype(np.float32)
+    return order, factor
