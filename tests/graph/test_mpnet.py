@@ -47,7 +47,7 @@ def test_a_padding_token_in_a_text_does_not_count(author, equal):
 def test_every_attention_block_is_fused(author):
     operators = author(TinyModel(family="mpnet", layers=3)).graphs["ort_cpu"].operators
     assert operators["MultiHeadAttention"] == 3
-    assert operators["SkipLayerNormalization"] == 2 * 3 + 1
+    assert operators["LayerNormalization"] == 2 * 3 + 1
 
 
 def test_inputs_have_no_token_types(author):

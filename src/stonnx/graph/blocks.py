@@ -30,8 +30,9 @@ __all__ = [
 ]
 
 Activation = Literal["gelu", "gelu_tanh", "relu"]
-ACTIVATION_LOWER_BOUNDS: dict[Activation, float] = {"gelu": -0.17, "gelu_tanh": -0.1701, "relu": 0.0}
-"""No result of the activation is below: the minima are -0.16997 (exact GELU), -0.17004 (tanh form) and 0."""
+ACTIVATION_LOWER_BOUNDS: dict[Activation, float] = {"gelu": -0.1701, "gelu_tanh": -0.1701, "relu": 0.0}
+"""No result of the activation is below: the minima are -0.16997 (exact GELU), -0.17004 (tanh form, which may
+stand in for the exact one) and 0."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,21 @@ class Norm:
 class AttentionBlock:
     """Multi-head self-attention (Vaswani et al. 2017, arXiv:1706.03762), without the output projection.
 
-    ``bias`` is a tensor of the graph that is added to the scaled scores, float32, shape
-    (1, heads, tokens, tokens); None for none.
+    Attributes:
+        query: Map of the queries.
+        key: Map of the keys.
+        value: Map of the values.
+        output: The map that follows; a dialect may move constants of the attention into its bias.
+        heads: Number of heads.
+        head_size: Width of a head.
+        bias: A tensor of the graph that is added to the scaled scores, float32, shape
+            (1, heads, tokens, tokens); None for none.
     """
 
     query: Linear
     key: Linear
     value: Linear
+    output: Linear
     heads: int
     head_size: int
     bias: str | None = None

@@ -43,6 +43,7 @@ class _Tapped(OrtCpu):
     """The float32 graph, with the input of every projection as an output."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.projections: dict[str, Projection] = {}
 
     def project(self, g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:

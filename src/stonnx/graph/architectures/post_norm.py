@@ -134,16 +134,17 @@ class PostNorm:
         lower_bound = ACTIVATION_LOWER_BOUNDS[sizes.activation]
         for layer in range(sizes.layers):
             root = _root(layer)
+            projection = _linear(root + names.projection)
             attention = AttentionBlock(
                 query=_linear(root + names.query),
                 key=_linear(root + names.key),
                 value=_linear(root + names.value),
+                output=projection,
                 heads=sizes.heads,
                 head_size=sizes.width // sizes.heads,
                 bias=bias,
             )
             context = dialect.attend(g, p, x, inputs, attention)
-            projection = _linear(root + names.projection)
             (y,) = dialect.project(g, p, context, Projection(linears=(projection,), source="attention"))
             x = dialect.add_norm(g, p, y, x, projection.bias, norm_of(root + names.attention_norm, sizes.eps))
             inner, outer = _linear(root + names.inner), _linear(root + names.outer)

@@ -2,9 +2,10 @@
 
 Why these operators (docs/decisions/0002-optimised-graph.md, timed by benchmarks/graph_choices.py):
 
-* MultiHeadAttention without a mask takes ONNX Runtime's flash attention; with the biases as
-  its own input, adding and transposing run on all threads.
-* SkipLayerNormalization adds bias and residual in the same pass.
+* MultiHeadAttention without a mask takes ONNX Runtime's flash attention. Only the queries need their bias there: a
+  key's bias adds the same to all scores of a query, which softmax takes out again, and a value's bias is added to
+  every context, so the projection's bias takes it in.
+* Two additions and a LayerNormalization: since version 1.31 SkipLayerNormalization takes five times as long.
 * The token type of a single text is 0, so that row is added to the position table ahead of time.
 """
 
@@ -31,10 +32,13 @@ __all__ = ["OrtCpu"]
 
 
 class OrtCpu:
-    """The dialect of ``onnx/model_optimized.onnx``."""
+    """The dialect of ``onnx/model_optimized.onnx``; one instance writes one graph."""
 
     name = "ort_cpu"
     equal_lengths = True
+
+    def __init__(self) -> None:
+        self._value_bias_by_output: dict[str, tuple[str, str]] = {}  # bias of the output map: its weight, value's bias
 
     def declare_inputs(
         self,
@@ -61,7 +65,7 @@ class OrtCpu:
             length = g.op("Shape", [inputs.input_ids], attributes={"start": 1, "end": 2})
             positions = g.op("Slice", [self._offsets(g, p, block), g.ints(0), length, g.ints(0)])
             positions = g.op("Unsqueeze", [positions, g.ints(0)])  # (1, tokens, width)
-        return self._skip_norm(g, p, [words, positions], None, block.norm)
+        return self._norm(g, p, g.op("Add", [words, positions]), block.norm)
 
     def attend(
         self,
@@ -71,17 +75,17 @@ class OrtCpu:
         inputs: GraphInputs,  # noqa: ARG002 - no mask here
         block: AttentionBlock,
     ) -> str:
-        """Three products and one fused attention."""
+        """Three products and one fused attention; only the queries get their bias here."""
         linears = (block.query, block.key, block.value)
-
-        def biases() -> NDArray[np.float32]:
-            return np.concatenate([p.get(linear.bias) for linear in linears])
-
-        projected = self.project(g, p, x, Projection(linears=linears, source="norm"))
-        bias = g.weight(f"{block.query.bias}+key+value", biases)
-        more = [] if block.bias is None else ["", block.bias]  # no mask, attention_bias
+        query, key, value = self.project(g, p, x, Projection(linears=linears, source="norm"))
+        query = g.op("Add", [query, vector(g, p, block.query.bias)])
+        self._value_bias_by_output[block.output.bias] = (block.output.weight, block.value.bias)
+        more = [] if block.bias is None else ["", "", block.bias]  # no biases, no mask, attention_bias
         return g.op(
-            "MultiHeadAttention", [*projected, bias, *more], domain=CONTRIB, attributes={"num_heads": block.heads}
+            "MultiHeadAttention",
+            [query, key, value, *more],
+            domain=CONTRIB,
+            attributes={"num_heads": block.heads},
         )
 
     def project(self, g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:
@@ -89,8 +93,9 @@ class OrtCpu:
         return multiply(g, p, x, block)
 
     def add_norm(self, g: GraphBuilder, p: Parameters, x: str, residual: str, bias: str, norm: Norm) -> str:
-        """One SkipLayerNormalization."""
-        return self._skip_norm(g, p, [x, residual], self._bias(g, p, bias), norm)
+        """Two additions and one LayerNormalization."""
+        biased = g.op("Add", [x, g.weight(self._bias_name(bias), lambda: self._bias(p, bias))])
+        return self._norm(g, p, g.op("Add", [biased, residual]), norm)
 
     def activate(self, g: GraphBuilder, p: Parameters, x: str, bias: str, activation: Activation) -> str:
         """BiasGelu (exact), FastGelu (tanh), or an addition and Relu."""
@@ -106,12 +111,20 @@ class OrtCpu:
         token_type = block.token_type
         return g.weight(f"{block.position}+token_type_0", lambda: p.get(block.position) + p.get(token_type)[0])
 
-    def _bias(self, g: GraphBuilder, p: Parameters, name: str) -> str:
-        """The bias of a map whose product goes into a norm."""
-        return vector(g, p, name)
+    def _bias_name(self, name: str) -> str:
+        """What the weight file calls the bias of a map whose product goes into a norm."""
+        return f"{name}+value" if name in self._value_bias_by_output else name
 
-    def _skip_norm(self, g: GraphBuilder, p: Parameters, terms: list[str], bias: str | None, norm: Norm) -> str:
-        inputs = [*terms, vector(g, p, norm.weight), vector(g, p, norm.bias)]
-        if bias is not None:
-            inputs.append(bias)
-        return g.op("SkipLayerNormalization", inputs, domain=CONTRIB, attributes={"epsilon": norm.eps})
+    def _bias(self, p: Parameters, name: str) -> NDArray[np.float32]:
+        """That bias, float32, shape (out,): behind an attention with what the values' bias comes to."""
+        bias = p.get(name)
+        if name not in self._value_bias_by_output:
+            return bias
+        weight, value_bias = self._value_bias_by_output[name]
+        # A row of attention weights sums to 1: softmax(..) (V + b) Wᵀ = softmax(..) V Wᵀ + b Wᵀ
+        folded = p.get(weight).astype(np.float64) @ p.get(value_bias).astype(np.float64)
+        return (bias + folded).astype(np.float32)
+
+    def _norm(self, g: GraphBuilder, p: Parameters, x: str, norm: Norm) -> str:
+        inputs = [x, vector(g, p, norm.weight), vector(g, p, norm.bias)]
+        return g.op("LayerNormalization", inputs, attributes={"axis": -1, "epsilon": norm.eps})

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from stonnx.graph.blocks import Projection
+from stonnx.graph.blocks import Activation, Projection
 from stonnx.graph.builder import CONTRIB, GraphBuilder
 from stonnx.graph.dialects.ort_cpu import OrtCpu
 from stonnx.graph.parameters import Parameters
@@ -38,6 +38,7 @@ class OrtCpuInt8(OrtCpu):
     name = "ort_cpu_int8"
 
     def __init__(self, projections: QuantizedProjections, *, unsigned_weights: bool = False) -> None:
+        super().__init__()
         self._projections = projections
         self._unsigned = unsigned_weights
         self._offsets_by_bias: dict[str, NDArray[np.float32]] = {}
@@ -118,12 +119,19 @@ class OrtCpuInt8(OrtCpu):
             self._leading = g.op("Shape", [x], attributes={"start": 0, "end": 2})
         return self._leading
 
-    def _bias(self, g: GraphBuilder, p: Parameters, name: str) -> str:
+    def activate(self, g: GraphBuilder, p: Parameters, x: str, bias: str, activation: Activation) -> str:
+        """The tanh form of GELU: it differs by less than a step of the integers behind it."""
+        return super().activate(g, p, x, bias, "gelu_tanh" if activation == "gelu" else activation)
+
+    def _bias_name(self, name: str) -> str:
+        """As in float32, marked where an offset is in it."""
+        found = super()._bias_name(name)
+        return f"{found}+offset" if name in self._offsets_by_bias else found
+
+    def _bias(self, p: Parameters, name: str) -> NDArray[np.float32]:
         """The bias of a map, with what the integers count from."""
-        offsets = self._offsets_by_bias.get(name)
-        if offsets is None or not offsets.any():
-            return super()._bias(g, p, name)
-        return g.weight(f"{name}+offset", lambda: p.get(name) + offsets)
+        bias = super()._bias(p, name)
+        return bias + self._offsets_by_bias[name] if name in self._offsets_by_bias else bias
 
 
 def _shifted(values: NDArray[np.int8]) -> NDArray[np.uint8]:
