@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from stonnx.bench.texts import bench_texts
-from stonnx.quantize.texts import calibration_texts, selection_texts
+from stonnx.quantize.texts import calibration_edges, calibration_texts, selection_edges, selection_texts
 from stonnx.verify import probe_texts
 
 LISTS = [calibration_texts, selection_texts]
@@ -77,3 +77,11 @@ def test_lengths_are_mixed(texts: Callable[[], tuple[str, ...]]) -> None:
     assert 20 <= statistics.median(lengths) <= 45
     # Log-normal: half of the texts are clearly shorter than the average.
     assert statistics.median(lengths) < 0.85 * statistics.mean(lengths)
+
+
+def test_edges_are_apart_from_each_other_and_from_the_probes() -> None:
+    calibration, selection = set(calibration_edges()), set(selection_edges())
+    assert len(calibration) == len(calibration_edges()) >= 10
+    assert len(selection) == len(selection_edges()) >= 5
+    assert not calibration & selection
+    assert not (calibration | selection) & {*probe_texts(), *bench_texts("en"), *bench_texts("zh")}

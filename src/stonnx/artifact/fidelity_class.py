@@ -38,15 +38,25 @@ def classify(fidelity: Fidelity) -> Literal["lossless", "high", "balanced"] | No
     return next((name for name in BOUNDS if not class_failures(fidelity, name)), None)
 
 
-def class_failures(fidelity: Fidelity, name: Literal["lossless", "high", "balanced"]) -> tuple[str, ...]:
-    """One sentence per figure that is below its bound of the class; empty when the class is kept."""
+def class_failures(
+    fidelity: Fidelity, name: Literal["lossless", "high", "balanced"], *, room: float = 1.0
+) -> tuple[str, ...]:
+    """One sentence per figure that is below its bound of the class; empty when the class is kept.
+
+    Args:
+        fidelity: The figures.
+        name: The class.
+        room: The part of what the class allows to be lost that may be used up: below 1 for a class that is also to
+            be kept on other texts.
+    """
     bounds = BOUNDS[name]
     failures = []
-    for label, value, bound in (
+    for label, value, least in (
         ("mean cosine", fidelity.cosine_mean, bounds.cosine_mean),
         ("lowest cosine", fidelity.cosine_min, bounds.cosine_min),
         ("top-10 overlap", fidelity.top10_overlap, bounds.top10_overlap),
     ):
+        bound = 1 - room * (1 - least)
         if not value >= bound:  # NaN is below every bound
             failures.append(f"{label} {value:.5f} is below {bound:g}")
     return tuple(failures)

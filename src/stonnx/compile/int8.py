@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,8 +22,11 @@ from stonnx.quantize import (
     Bench,
     OnStep,
     Quantized,
+    Target,
+    calibration_edges,
     calibration_texts,
     quantize,
+    selection_edges,
     selection_texts,
 )
 from stonnx.runtime.loading import why_not_here
@@ -30,27 +35,47 @@ from stonnx.runtime.tokenize import TextTokenizer
 __all__ = ["Int8Variant", "Int8Variants", "author_int8"]
 
 _ENGINE = "onnxruntime"
-_WEAKEST: FidelityClass = "balanced"
+# Everywhere else, ONNX Runtime adds two products of unsigned and signed eight bits in an int16 that is too small.
+_EXACT_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimd")
+
+_CLOSE = Target(limit=FULL_RANGE, wanted=("high", "balanced"))
+_FAST = Target(limit=FULL_RANGE, wanted=("balanced",))
+_SEVEN = Target(limit=SEVEN_BITS, wanted=("balanced",))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
+    """One int8 variant; ``stem`` and ``data`` are the names of its files without their endings."""
+
     name: str
-    graph: str
-    limit: int
-    instruction_sets: tuple[str, ...]
+    stem: str
+    data: str
+    target: Target
+    instruction_sets: tuple[str, ...] = ()
+    unsigned_weights: bool = False
 
 
-# Everywhere else, ONNX Runtime adds two products of eight bits in an int16 that is too small for them.
 _KINDS = (
     _Kind(
         name="int8",
-        graph="onnx/model_int8.onnx",
-        limit=FULL_RANGE,
-        instruction_sets=("avx512_vnni", "avx_vnni", "amx_int8", "asimd"),
+        stem="onnx/model_int8",
+        data="onnx/model_int8",
+        target=_CLOSE,
+        instruction_sets=_EXACT_PRODUCTS,
     ),
-    _Kind(name="int8-7bit", graph="onnx/model_int8_7bit.onnx", limit=SEVEN_BITS, instruction_sets=()),
+    _Kind(
+        name="int8-fast",
+        stem="onnx/model_int8_fast",
+        data="onnx/model_int8",
+        target=_FAST,
+        instruction_sets=_EXACT_PRODUCTS,
+    ),
+    _Kind(name="int8-u8", stem="onnx/model_int8_u8", data="onnx/model_int8_u8", target=_CLOSE, unsigned_weights=True),
+    _Kind(name="int8-7bit", stem="onnx/model_int8_7bit", data="onnx/model_int8_7bit", target=_SEVEN),
 )
+
+
+_WEAKEST: FidelityClass = "balanced"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,55 +120,69 @@ def author_int8(
     if texts is not None and not texts:
         raise UsageError("There are no calibration texts.", hint="Leave them out to calibrate on the shipped ones.")
     tokenizer = TextTokenizer(staging / "tokenizer.json", max_tokens=spec.max_tokens)
+    targets = (_CLOSE, _FAST, _SEVEN)
     models = quantize(
         bench,
-        calibration=tokenizer.rows(calibration_texts() if texts is None else texts),
-        held_out=tokenizer.rows(selection_texts()),
-        limits=[kind.limit for kind in _KINDS],
+        calibration=tokenizer.rows((*(calibration_texts() if texts is None else texts), *calibration_edges())),
+        held_out=tokenizer.rows((*selection_texts(), *selection_edges())),
+        targets=targets,
         on_step=on_step,
     )
-    variants, notes = [], []
-    for kind, model in zip(_KINDS, models, strict=True):
-        notes.append(_note(kind, model))
-        if model.selection.reached is not None:
-            variants.append(_write(kind, model, bench, staging))
-    return Int8Variants(variants=tuple(variants), notes=tuple(notes))
+    by_target = dict(zip(targets, models, strict=True))
+    if by_target[_FAST].selection.steps == by_target[_CLOSE].selection.steps:
+        del by_target[_FAST]
+    kinds = [kind for kind in _KINDS if kind.target in by_target]
+    notes = tuple(_note(kind.name, by_target[kind.target]) for kind in kinds)
+    kinds = [kind for kind in kinds if by_target[kind.target].selection.reached is not None]
+    variants = []
+    with ExitStack() as stack:
+        files: dict[str, WeightFile] = {}
+        for kind in kinds:
+            data = f"{kind.data}.onnx_data"
+            if data not in files:
+                files[data] = stack.enter_context(WeightFile(staging / data))
+            model = by_target[kind.target]
+            variant = _author(kind, model, bench, staging, files[data])
+            stand_in = None if why_not_here(variant) is None else _author_stand_in(kind, model, bench, staging)
+            variants.append(Int8Variant(variant=variant, stand_in=stand_in))
+    return Int8Variants(variants=tuple(variants), notes=notes)
 
 
-def _write(kind: _Kind, model: Quantized, bench: Bench, staging: Path) -> Int8Variant:
-    variant = _author(kind.graph, model, bench, staging, stand_in=False)
-    variant = replace(variant, name=kind.name, instruction_sets=kind.instruction_sets)
-    if why_not_here(variant) is None:
-        return Int8Variant(variant=variant, stand_in=None)
-    stand_in = _author(f"{kind.graph.removesuffix('.onnx')}_stand_in.onnx", model, bench, staging, stand_in=True)
-    return Int8Variant(variant=variant, stand_in=replace(stand_in, name=kind.name))
+def _author_stand_in(kind: _Kind, model: Quantized, bench: Bench, staging: Path) -> Variant:
+    """The same integers for a CPU that multiplies signed weights inexactly, with a weight file of its own."""
+    stem = f"{kind.stem}_stand_in"
+    kind = replace(kind, stem=stem, data=stem, instruction_sets=(), unsigned_weights=True)
+    with WeightFile(staging / f"{kind.data}.onnx_data") as weights:
+        return _author(kind, model, bench, staging, weights)
 
 
-def _author(path: str, model: Quantized, bench: Bench, staging: Path, *, stand_in: bool) -> Variant:
-    """Write one graph with a weight file of its own: the variant needs no other file to run."""
-    data = f"{path}_data"
-    with WeightFile(staging / data) as weights:
-        dialect = OrtCpuInt8(model.projections, unsigned_weights=stand_in)
-        graph = author_graph(bench.blueprint, dialect, weights, bench.open_weights)
-        onnx.save(graph.model, staging / path)
+def _author(kind: _Kind, model: Quantized, bench: Bench, staging: Path, weights: WeightFile) -> Variant:
+    """Write one graph; besides the weight file it needs no other to run."""
+    path = f"{kind.stem}.onnx"
+    dialect = OrtCpuInt8(model.projections, unsigned_weights=kind.unsigned_weights)
+    graph = author_graph(bench.blueprint, dialect, weights, bench.open_weights)
+    onnx.save(graph.model, staging / path)
     return Variant(
-        name="int8",
+        name=kind.name,
         engine=_ENGINE,
         graph=path,
-        files=(path, data),
+        files=(path, f"{kind.data}.onnx_data"),
         inputs=graph.inputs,
         equal_lengths=graph.equal_lengths,
         precision="int8",
+        instruction_sets=kind.instruction_sets,
         fidelity_class=model.selection.reached or _WEAKEST,
     )
 
 
-def _note(kind: _Kind, model: Quantized) -> str:
-    total = len(model.projections) + len(model.float_sites)
+def _note(name: str, model: Quantized) -> str:
     fidelity = model.selection.fidelity
     figures = f"mean cosine {fidelity.cosine_mean:.5f}, lowest {fidelity.cosine_min:.4f}"
-    figures += f" on {fidelity.texts} held-out texts"
+    figures += f", top-10 {fidelity.top10_overlap:.1%} on {fidelity.texts} held-out texts"
     if model.selection.reached is None:
-        return f"{kind.name} was left out: it is below every fidelity class ({figures})."
-    kept = f", {len(model.float_sites)} of {total} projections in float32" if model.float_sites else ""
-    return f"{kind.name}: {model.selection.reached}{kept} ({figures})."
+        return f"{name} was left out: it is below every fidelity class ({figures})."
+    kinds: Counter[str] = Counter(step.kind for step in model.selection.steps)
+    total = len(model.projections) + kinds["float32"]
+    words = (("per token", "with scales per token"), ("float32", "in float32"))
+    kept = "".join(f", {kinds[kind]} of {total} projections {how}" for kind, how in words if kinds[kind])
+    return f"{name}: {model.selection.reached}{kept} ({figures})."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,8 +69,7 @@ def verify_staging(
     )
     write_manifest(staging, measured)
     report = run_verification(Artifact.open(staging), on_step=on_step)
-    for stand_in in stand_ins.values():
-        _remove(staging, stand_in)
+    _remove(staging, stand_ins.values())
     report, manifest, notes = _settle_int8(report, manifest, staging, {entry.variant.name for entry in int8})
     if not report.passed:
         failures = "; ".join(f"{v.name}: {', '.join(v.failures)}" for v in report.variants if not v.passed)
@@ -93,9 +92,7 @@ def verify_staging(
 
 def drop_stand_ins(staging: Path, int8: Sequence[Int8Variant]) -> None:
     """Remove the graphs that only measuring needs."""
-    for entry in int8:
-        if entry.stand_in is not None:
-            _remove(staging, entry.stand_in)
+    _remove(staging, [entry.stand_in for entry in int8 if entry.stand_in is not None])
 
 
 def _settle_int8(
@@ -104,17 +101,19 @@ def _settle_int8(
     """Give each int8 variant the class that it keeps, and leave out those that keep none."""
     reports: list[VariantReport] = []
     variants = {variant.name: variant for variant in manifest.variants}
+    dropped: list[Variant] = []
     notes: list[str] = []
     for found in report.variants:
         if found.name not in names:
             reports.append(found)
         elif found.measured_class is None:
-            _remove(staging, variants.pop(found.name))
+            dropped.append(variants.pop(found.name))
             notes.append(f"{found.name} was left out: on the probe texts it keeps no fidelity class.")
         else:
             kept = _weaker(found.fidelity_class, found.measured_class)
             reports.append(replace(found, fidelity_class=kept, failures=()))
             variants[found.name] = replace(variants[found.name], fidelity_class=kept)
+    _remove(staging, dropped, but_for=variants.values())
     return replace(report, variants=tuple(reports)), replace(manifest, variants=tuple(variants.values())), tuple(notes)
 
 
@@ -122,7 +121,8 @@ def _weaker(one: FidelityClass, other: FidelityClass) -> FidelityClass:
     return max(one, other, key=CLASSES.index)
 
 
-def _remove(staging: Path, variant: Variant) -> None:
-    """Remove the files of a variant that shares none of them."""
-    for name in variant.files:
+def _remove(staging: Path, variants: Iterable[Variant], *, but_for: Iterable[Variant] = ()) -> None:
+    """Remove the files of variants, but for those that others read as well."""
+    needed = {name for variant in but_for for name in variant.files}
+    for name in {name for variant in variants for name in variant.files} - needed:
         (staging / name).unlink()

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FixedRange", "QuantizedMatrix", "QuantizedProjection", "QuantizedProjections", "RangePerToken"]
+__all__ = [
+    "FixedRange",
+    "InputRange",
+    "QuantizedMatrix",
+    "QuantizedProjection",
+    "QuantizedProjections",
+    "RangePerToken",
+    "ScalePerToken",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +62,24 @@ class RangePerToken:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScalePerToken:
+    """Each token's own scale around one zero point: ``q = round(x * multipliers / scale) + zero_point``.
+
+    Attributes:
+        multipliers: As in ``FixedRange``.
+        zero_point: The integer that stands for 0, 1 to 254; a token's scale is the smallest with which its lowest
+            and its highest component fit into uint8.
+    """
+
+    multipliers: NDArray[np.float32] | None
+    zero_point: int
+
+
+InputRange = FixedRange | RangePerToken | ScalePerToken
+"""How an input becomes uint8."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class QuantizedProjection:
     """The products of one ``Projection``.
 
@@ -62,7 +88,7 @@ class QuantizedProjection:
         matrices: One per map of the projection, in order.
     """
 
-    input: FixedRange | RangePerToken
+    input: InputRange
     matrices: tuple[QuantizedMatrix, ...]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stonnx.quantize.rounding import FULL_RANGE, SEVEN_BITS
-from stonnx.quantize.run import Bench, OnStep, Quantized, quantize
-from stonnx.quantize.texts import calibration_texts, selection_texts
+from stonnx.quantize.run import Bench, OnStep, Quantized, Target, quantize
+from stonnx.quantize.texts import calibration_edges, calibration_texts, selection_edges, selection_texts
 
 __all__ = [
     "FULL_RANGE",
@@ -12,7 +12,10 @@ __all__ = [
     "Bench",
     "OnStep",
     "Quantized",
+    "Target",
+    "calibration_edges",
     "calibration_texts",
     "quantize",
+    "selection_edges",
     "selection_texts",
 ]

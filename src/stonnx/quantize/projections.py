@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.graph.parameters import Parameters
-from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, RangePerToken
+from stonnx.graph.quantized import QuantizedMatrix, QuantizedProjection
 from stonnx.quantize.calibration import Observation
-from stonnx.quantize.ranges import choose_range, mean_step_energy
+from stonnx.quantize.ranges import choose_range, mean_step_energy, per_token
 from stonnx.quantize.rounding import compensated
 from stonnx.quantize.statistics import InputStatistics, compensation_factor
 
@@ -24,14 +24,29 @@ class Candidate:
 
     Attributes:
         site: The weight name of the projection's first map.
-        projection: The integers.
-        noise: Energy of the error over the energy of what it is added to, on the calibration texts: the products,
-            and the residual where there is one.
+        projection: The integers, and the cheapest way to quantise their input.
+        closer: The same integers with an input that is quantised per token.
+        noise: Energy of the error of ``projection`` over the energy of what it is added to, on the calibration texts:
+            the products, and the residual where there is one.
+        closer_noise: The same of ``closer``.
     """
 
     site: str
     projection: QuantizedProjection
+    closer: QuantizedProjection
     noise: float
+    closer_noise: float
+
+    @property
+    def weights(self) -> int:
+        """How many weights there are: multiplications per token."""
+        return sum(matrix.values.size for matrix in self.projection.matrices)
+
+    @property
+    def activations(self) -> int:
+        """How many numbers per token go in and come out."""
+        matrices = self.projection.matrices
+        return len(matrices[0].values) + sum(len(matrix.scales) for matrix in matrices)
 
 
 def quantize_projections(
@@ -42,7 +57,7 @@ def quantize_projections(
     Args:
         observation: From ``observe``.
         parameters: The encoder's tensors.
-        limits: Largest absolute weights to round to; what is computed once serves all of them.
+        limits: Largest absolute weights to round to.
 
     Yields:
         Per projection, in graph order, one candidate per limit.
@@ -53,20 +68,30 @@ def quantize_projections(
         if block.source == "norm":  # what is projected here is also the residual of the projection that follows
             residual = float(np.trace(statistics.energy))
         matrices = [np.ascontiguousarray(parameters.get(linear.weight).T) for linear in block.linears]
-        how = choose_range(statistics, matrices, block.lower_bound)
-        if how.multipliers is not None:
-            statistics = statistics.scaled(how.multipliers)
-            matrices = [matrix / how.multipliers[:, None] for matrix in matrices]
-        order, factor = compensation_factor(statistics)
-        found = []
-        for limit in limits:
-            rounded = tuple(_round(matrix, order, factor, limit) for matrix in matrices)
-            projection = QuantizedProjection(input=how, matrices=rounded)
-            error, signal = _noise(matrices, rounded, statistics, how)
-            signal += 0.0 if block.source == "norm" else residual
-            noise = error / signal if signal > 0 else 0.0
-            found.append(Candidate(site=site, projection=projection, noise=noise))
-        yield tuple(found)
+        around = 0.0 if block.source == "norm" else residual
+        yield tuple(_candidate(site, statistics, matrices, block.lower_bound, around, limit) for limit in limits)
+
+
+def _candidate(
+    site: str,
+    statistics: InputStatistics,
+    matrices: Sequence[NDArray[np.float32]],
+    lower_bound: float | None,
+    around: float,
+    limit: int,
+) -> Candidate:
+    """Balance and round; ``around`` is the energy of what the products are added to."""
+    how = choose_range(statistics, matrices, lower_bound, limit=limit)
+    if how.multipliers is not None:
+        statistics = statistics.scaled(how.multipliers)
+        matrices = [matrix / how.multipliers[:, None] for matrix in matrices]
+    order, factor = compensation_factor(statistics)
+    projection = QuantizedProjection(
+        input=how, matrices=tuple(_round(matrix, order, factor, limit) for matrix in matrices)
+    )
+    closer = replace(projection, input=per_token(statistics, how))
+    noise, closer_noise = (_noise(matrices, option, statistics, around) for option in (projection, closer))
+    return Candidate(site=site, projection=projection, closer=closer, noise=noise, closer_noise=closer_noise)
 
 
 def _round(
@@ -80,18 +105,18 @@ def _round(
 
 def _noise(
     matrices: Sequence[NDArray[np.float32]],
-    rounded: Sequence[QuantizedMatrix],
+    projection: QuantizedProjection,
     statistics: InputStatistics,
-    how: FixedRange | RangePerToken,
-) -> tuple[float, float]:
-    """Energy of the error and of the products; inputs err uniformly within a step, weights through XᵀX."""
-    step_energy = statistics.tokens * mean_step_energy(statistics, how)
-    signal = error = 0.0
-    for matrix, integers in zip(matrices, rounded, strict=True):
+    around: float,
+) -> float:
+    """Energy of the error over that of the products and ``around``; inputs err uniformly within a step."""
+    step_energy = statistics.tokens * mean_step_energy(statistics, projection.input)
+    signal, error = around, 0.0
+    for matrix, integers in zip(matrices, projection.matrices, strict=True):
         difference = matrix - integers.values * integers.scales
         signal += _energy(matrix, statistics.energy)
         error += _energy(difference, statistics.energy) + step_energy * float(np.square(matrix, dtype=np.float64).sum())
-    return error, signal
+    return error / signal if signal > 0 else 0.0
 
 
 def _energy(matrix: NDArray[np.float32], inputs: NDArray[np.float32]) -> float:

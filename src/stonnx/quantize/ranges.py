@@ -7,24 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stonnx.graph.quantized import FixedRange, RangePerToken
+from stonnx.graph.quantized import FixedRange, InputRange, RangePerToken, ScalePerToken
 from stonnx.quantize.smoothing import smoothing_multipliers
 from stonnx.quantize.statistics import InputStatistics
 
-__all__ = ["choose_range", "fixed_range", "mean_step_energy"]
-
-InputRange = FixedRange | RangePerToken
+__all__ = ["choose_range", "fixed_range", "mean_step_energy", "per_token"]
 
 _STEPS = 255
-_WEIGHT_STEPS = 127
-_STRENGTHS = (0.5, 0.6, 0.7, 0.8, 0.9)
-_COMPENSATED = (
-    0.3  # of the energy that plain rounding of the weights would cost; only the order of strengths hangs on it
-)
+_ZERO_POINTS = range(64, 193, 4)
+_STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def choose_range(
-    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], lower_bound: float | None
+    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], lower_bound: float | None, *, limit: int
 ) -> InputRange:
     """Balance an input with the strength that promises the smallest error of the products.
 
@@ -32,9 +27,10 @@ def choose_range(
         statistics: The input.
         matrices: All products of it, float32, each of shape (in, out).
         lower_bound: No component is below, and tokens get ranges of their own; None for one fixed range.
+        limit: Largest absolute weight to round to.
     """
     candidates = [_range(statistics, matrices, strength, lower_bound) for strength in _STRENGTHS]
-    return min(candidates, key=lambda how: _expected_error(statistics, matrices, how))
+    return min(candidates, key=lambda how: _expected_error(statistics, matrices, how, limit))
 
 
 def fixed_range(statistics: InputStatistics, multipliers: NDArray[np.float32] | None) -> FixedRange:
@@ -49,6 +45,19 @@ def fixed_range(statistics: InputStatistics, multipliers: NDArray[np.float32] | 
     return FixedRange(multipliers=multipliers, scale=scale, zero_point=round(-low / scale))
 
 
+def per_token(statistics: InputStatistics, how: InputRange) -> InputRange:
+    """The same input with a scale per token: closer, and dearer to compute.
+
+    Args:
+        statistics: The input, multipliers applied.
+        how: Its range so far, whose multipliers stay.
+    """
+    if not isinstance(how, FixedRange):
+        return how
+    options = [ScalePerToken(multipliers=how.multipliers, zero_point=zero) for zero in _ZERO_POINTS]
+    return min(options, key=lambda option: mean_step_energy(statistics, option))
+
+
 def mean_step_energy(statistics: InputStatistics, how: InputRange) -> float:
     """Mean squared error of a quantised component: one twelfth of the squared step.
 
@@ -58,7 +67,11 @@ def mean_step_energy(statistics: InputStatistics, how: InputRange) -> float:
     """
     if isinstance(how, FixedRange):
         return how.scale**2 / 12
-    steps = (statistics.sample.max(axis=1) - how.lower_bound) / _STEPS
+    low, high = statistics.sample.min(axis=1), statistics.sample.max(axis=1)
+    if isinstance(how, ScalePerToken):
+        steps = np.maximum(high / (_STEPS - how.zero_point), low / -how.zero_point)
+    else:
+        steps = (high - how.lower_bound) / _STEPS
     return float(np.square(steps, dtype=np.float64).mean()) / 12
 
 
@@ -71,8 +84,10 @@ def _range(
     return RangePerToken(multipliers=np.minimum(multipliers, np.float32(1)), lower_bound=lower_bound)
 
 
-def _expected_error(statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], how: InputRange) -> float:
-    """Energy of the products' error, from the inputs' steps and the weights' steps."""
+def _expected_error(
+    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], how: InputRange, limit: int
+) -> float:
+    """Energy of the products' error, from the inputs' steps and the weights' steps, as if weights were just rounded."""
     multipliers = np.ones(len(statistics.low), dtype=np.float32) if how.multipliers is None else how.multipliers
     scaled = statistics.scaled(multipliers)
     inputs = statistics.tokens * mean_step_energy(scaled, how)
@@ -80,7 +95,7 @@ def _expected_error(statistics: InputStatistics, matrices: Sequence[NDArray[np.f
     error = 0.0
     for matrix in matrices:
         balanced = matrix / multipliers[:, None]
-        steps = np.abs(balanced).max(axis=0) / _WEIGHT_STEPS
+        steps = np.abs(balanced).max(axis=0) / limit
         error += inputs * float(np.square(balanced, dtype=np.float64).sum())
-        error += _COMPENSATED * energy * float(np.square(steps, dtype=np.float64).sum()) / 12
+        error += energy * float(np.square(steps, dtype=np.float64).sum()) / 12
     return error

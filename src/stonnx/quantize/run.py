@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from stonnx.artifact import Fidelity
-from stonnx.artifact.fidelity_class import CLASSES
-from stonnx.artifact.manifest import FidelityClass
+from stonnx.artifact.fidelity_class import classify
 from stonnx.graph import Blueprint, WeightFile, author_graph
 from stonnx.graph.dialects import OrtCpuInt8
 from stonnx.graph.heads import OpenWeights
 from stonnx.graph.quantized import QuantizedProjections
 from stonnx.quantize.calibration import observe
 from stonnx.quantize.projections import Candidate, quantize_projections
-from stonnx.quantize.selection import Selection, select_float
+from stonnx.quantize.rounding import FULL_RANGE
+from stonnx.quantize.selection import QuantizedClass, Selection, Step, select_steps, steps_by_gain
 from stonnx.quantize.sessions import embed_rows
 from stonnx.runtime.tokenize import TokenRows
 from stonnx.verify.metrics import compare
 
-__all__ = ["Bench", "OnStep", "Quantized", "quantize"]
+__all__ = ["Bench", "OnStep", "Quantized", "Target", "quantize"]
 
 _TRIAL = "trial.onnx"
-_MOST_FLOAT = 1 / 2  # of the projections; with more of them in float32 little would be left of the gain
 
 OnStep = Callable[[str], None]
 
@@ -50,19 +51,29 @@ class Bench:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a quantised model is to be.
+
+    Attributes:
+        limit: Largest absolute integer weight: ``FULL_RANGE`` or ``SEVEN_BITS``.
+        wanted: Fidelity classes in the order of preference: the first one that can be reached decides.
+    """
+
+    limit: int
+    wanted: tuple[QuantizedClass, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quantized:
     """A quantised model.
 
     Attributes:
-        limit: Largest absolute integer weight.
         projections: What is int8; the rest stays in float32.
-        float_sites: The projections that stay in float32, by the weight name of their first map.
-        selection: The fidelity that was measured with it, on texts that calibration never saw.
+        selection: The steps taken from the cheapest model to this one, and the fidelity that was measured with
+            it, on texts that calibration never saw.
     """
 
-    limit: int
     projections: QuantizedProjections
-    float_sites: tuple[str, ...]
     selection: Selection
 
 
@@ -71,22 +82,21 @@ def quantize(
     *,
     calibration: TokenRows,
     held_out: TokenRows,
-    limits: Sequence[int],
-    wanted: FidelityClass = "high",
+    targets: Sequence[Target],
     on_step: OnStep | None = None,
 ) -> tuple[Quantized, ...]:
-    """Quantise a model to int8 with each of the weight limits.
+    """Quantise a model to int8.
 
     Args:
         bench: The model.
         calibration: Token rows whose statistics fix ranges, balance and rounding.
-        held_out: Token rows that decide how much stays in float32, and that calibration does not see.
-        limits: ``FULL_RANGE``, ``SEVEN_BITS`` or both.
-        wanted: The class to reach; where no choice does, the next lower one, and so on.
+        held_out: Token rows that decide how closely each projection is computed, and that calibration does not see.
+        targets: The models to make.
         on_step: Called with a short sentence before each step.
 
     Returns:
-        One model per limit. Its ``selection.reached`` is None when it is below every class.
+        One model per target, as cheap as its class allows. Where no class can be reached, the cheapest there is;
+        its ``selection.reached`` may be None.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -98,45 +108,71 @@ def quantize(
         bench.blueprint, calibration, folder=bench.folder, weights=bench.weights, open_weights=bench.open_weights
     )
     step("rounding the weights")
-    by_limit = list(zip(*quantize_projections(observation, bench.blueprint.parameters, limits), strict=True))
+    limits = tuple(dict.fromkeys(target.limit for target in targets))
+    by_limit = zip(*quantize_projections(observation, bench.blueprint.parameters, limits), strict=True)
+    target_vectors = embed_rows(bench.float_graph, held_out, dimension=bench.blueprint.dimension)
+    trials = {
+        limit: _Trials(bench, candidates, held_out, target_vectors)
+        for limit, candidates in zip(limits, by_limit, strict=True)
+    }
     found = []
-    for limit, candidates in zip(limits, by_limit, strict=True):
-        step(f"measuring drift with weights of {limit.bit_length() + (limit & (limit - 1) != 0)} bits")
-        found.append(_select(bench, limit, candidates, held_out, wanted))
+    for target in targets:
+        bits = 8 if target.limit == FULL_RANGE else 7
+        step(f"measuring drift with weights of {bits} bits, for the class {' or '.join(target.wanted)}")
+        found.append(trials[target.limit].select(target.wanted))
     return tuple(found)
 
 
-def _select(
-    bench: Bench, limit: int, candidates: Sequence[Candidate], rows: TokenRows, wanted: FidelityClass
-) -> Quantized:
-    """Decide by measured drift what stays in float32."""
-    dimension = bench.blueprint.dimension
-    projections = {candidate.site: candidate.projection for candidate in candidates}
-    ranked = [c.site for c in sorted(candidates, key=lambda candidate: -candidate.noise)]
-    target = embed_rows(bench.float_graph, rows, dimension=dimension)
+class _Trials:
+    """The models that can be made with one limit, measured on demand."""
 
-    def measure(sites: frozenset[str]) -> Fidelity:
-        kept = {site: projection for site, projection in projections.items() if site not in sites}
+    def __init__(
+        self, bench: Bench, candidates: Sequence[Candidate], rows: TokenRows, vectors: NDArray[np.float32]
+    ) -> None:
+        self._bench = bench
+        self._candidates = {candidate.site: candidate for candidate in candidates}
+        self._rows = rows
+        self._vectors = vectors
+        self._measured: dict[tuple[Step, ...], Fidelity] = {}
+
+    def select(self, wanted: Sequence[QuantizedClass]) -> Quantized:
+        """The cheapest model of the first class that can be reached."""
+        steps = steps_by_gain(tuple(self._candidates.values()))
+        attempts = (select_steps(steps, self._fidelity, wanted=name) for name in wanted)
+        selection = next((found for found in attempts if found is not None), None)
+        if selection is None:
+            fidelity = self._fidelity(())
+            selection = Selection(steps=(), fidelity=fidelity, reached=classify(fidelity))
+        return Quantized(projections=_projections(self._candidates, selection.steps), selection=selection)
+
+    def _fidelity(self, taken: tuple[Step, ...]) -> Fidelity:
+        if taken not in self._measured:
+            self._measured[taken] = self._measure(taken)
+        return self._measured[taken]
+
+    def _measure(self, taken: tuple[Step, ...]) -> Fidelity:
+        bench = self._bench
         path = bench.folder / _TRIAL
         data = path.with_name(f"{_TRIAL}_data")
         try:
             with WeightFile(data) as weights:
-                dialect = OrtCpuInt8(kept, unsigned_weights=True)
+                dialect = OrtCpuInt8(_projections(self._candidates, taken), unsigned_weights=True)
                 onnx.save(author_graph(bench.blueprint, dialect, weights, bench.open_weights).model, path)
-            return compare(embed_rows(path, rows, dimension=dimension), target).fidelity
+            return compare(embed_rows(path, self._rows, dimension=self._vectors.shape[1]), self._vectors).fidelity
         finally:
             path.unlink(missing_ok=True)
             data.unlink(missing_ok=True)
 
-    most = int(len(ranked) * _MOST_FLOAT)
-    selection = select_float(ranked, measure, wanted=wanted, most=most)
-    for weaker in CLASSES[CLASSES.index(wanted) + 1 :]:
-        if selection.reached is not None:
-            break
-        selection = select_float(ranked, measure, wanted=weaker, most=most)
-    kept = {site: projection for site, projection in projections.items() if site not in selection.sites}
-    sites = tuple(site for site in projections if site in selection.sites)
-    return Quantized(limit=limit, projections=kept, float_sites=sites, selection=selection)
+
+def _projections(by_site: Mapping[str, Candidate], taken: Sequence[Step]) -> QuantizedProjections:
+    """What is int8 with these steps taken, and how."""
+    found = {site: candidate.projection for site, candidate in by_site.items()}
+    for step in taken:
+        if step.kind == "per token":
+            found[step.site] = by_site[step.site].closer
+        else:
+            found.pop(step.site)
+    return found
 
 
 def _silent(_: str) -> None:

@@ -54,5 +54,8 @@ def compensation_factor(statistics: InputStatistics) -> tuple[NDArray[np.int64],
     energy = statistics.energy[np.ix_(order, order)].astype(np.float64)
     # Damping keeps the inverse finite where fewer tokens than components, or dead components, were seen.
     energy[np.diag_indices_from(energy)] += max(_DAMPING * float(diagonal.mean()), _TINY)
-    factor: NDArray[np.float32] = np.linalg.cholesky(np.linalg.inv(energy)).T.astype(np.float32)
+    # energy = R Rᵀ with an upper R, by the factor of the matrix read backwards; so energy⁻¹ = (R⁻¹)ᵀ R⁻¹. Inverting the
+    # energy itself loses too many digits where single components outweigh the others a millionfold.
+    backwards = np.linalg.cholesky(energy[::-1, ::-1])[::-1, ::-1]
+    factor: NDArray[np.float32] = np.triu(np.linalg.inv(backwards)).astype(np.float32)
     return order, factor

@@ -1,4 +1,4 @@
-"""The texts that stonnx ships for quantising a model: some to calibrate on, others to choose by.
+"""The texts that stonnx ships for quantising a model: some to calibrate on, odd ones, others to choose by.
 
 All of them were written for stonnx. They lie in ``texts.json`` and are mixed as real text is:
 about half English, a third Chinese and the rest in eight further languages; queries, reviews,
@@ -12,7 +12,7 @@ import functools
 import json
 from importlib import resources
 
-__all__ = ["calibration_texts", "selection_texts"]
+__all__ = ["calibration_edges", "calibration_texts", "selection_edges", "selection_texts"]
 
 
 def calibration_texts() -> tuple[str, ...]:
@@ -20,9 +20,22 @@ def calibration_texts() -> tuple[str, ...]:
     return _read()["calibration"]
 
 
+def calibration_edges() -> tuple[str, ...]:
+    """Odd texts, such as one word hundreds of times: their activations lie outside the ranges of natural text.
+
+    They are calibrated on beside any others, so that nothing is cut off that a text can bring about.
+    """
+    return _read()["calibration_edges"]
+
+
 def selection_texts() -> tuple[str, ...]:
     """The texts by which quantised candidates are compared, in the same order; none is a calibration text."""
     return _read()["selection"]
+
+
+def selection_edges() -> tuple[str, ...]:
+    """Odd texts to choose by; none is a calibration text."""
+    return _read()["selection_edges"]
 
 
 @functools.cache

@@ -4,7 +4,8 @@ Why these operators (docs/decisions/0007-int8.md):
 
 * Inputs are unsigned and weights signed, which is what VNNI and AMX multiply.
 * Where the range is fixed at convert time, quantising is one pass, and the product's scale is applied as it
-  leaves the kernel. Behind an activation each token has its own range: the spread between tokens is too wide.
+  leaves the kernel. A scale per token is closer and costs more passes; behind an activation it always is one,
+  because the spread between tokens is too wide there.
 * Neither lets a text's vector depend on its neighbours in the batch.
 """
 
@@ -18,7 +19,7 @@ from stonnx.graph.blocks import Activation, Projection
 from stonnx.graph.builder import CONTRIB, GraphBuilder
 from stonnx.graph.dialects.ort_cpu import OrtCpu
 from stonnx.graph.parameters import Parameters
-from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjections, RangePerToken
+from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjections, RangePerToken, ScalePerToken
 
 __all__ = ["OrtCpuInt8"]
 
@@ -53,28 +54,31 @@ class OrtCpuInt8(OrtCpu):
         if plan.input.multipliers is not None:
             multipliers = plan.input.multipliers
             x = g.op("Mul", [x, g.weight(f"{site}.multipliers", lambda: multipliers)])
+        pairs = list(zip(block.linears, plan.matrices, strict=True))
         if isinstance(plan.input, FixedRange):
             quantized = self._quantize(g, x, plan.input)
-            pairs = zip(block.linears, plan.matrices, strict=True)
             return tuple(self._multiply(g, linear.weight, matrix, *quantized) for linear, matrix in pairs)
-        return self._project_per_token(g, x, block, plan.matrices, plan.input)
+        flat = g.op("Reshape", [x, g.ints(-1, len(plan.matrices[0].values))])  # (rows, tokens, in) -> (all tokens, in)
+        if isinstance(plan.input, ScalePerToken):
+            quantized = self._quantize_around(g, flat, plan.input.zero_point)
+        else:
+            quantized = (*self._quantize_above(g, flat, plan.input.lower_bound), "")
+            self._count_from_bound(block, plan.matrices, plan.input)
+        return tuple(
+            self._unflatten(g, x, self._multiply(g, linear.weight, matrix, *quantized), len(matrix.scales))
+            for linear, matrix in pairs
+        )
 
-    def _project_per_token(
-        self, g: GraphBuilder, x: str, block: Projection, matrices: tuple[QuantizedMatrix, ...], span: RangePerToken
-    ) -> tuple[str, ...]:
-        """The products of an input whose tokens have ranges of their own."""
-        width = len(matrices[0].values)
-        flat = g.op("Reshape", [x, g.ints(-1, width)])  # (rows, tokens, in) -> (rows * tokens, in)
-        quantized, scale = self._quantize_tokens(g, flat, span.lower_bound)
-        products = []
+    def _count_from_bound(self, block: Projection, matrices: tuple[QuantizedMatrix, ...], span: RangePerToken) -> None:
+        """The integers count from the lower bound: that is a constant per column, and the bias takes it in."""
         for linear, matrix in zip(block.linears, matrices, strict=True):
-            y = self._multiply(g, linear.weight, matrix, quantized, scale, "")
-            shape = g.op("Concat", [self._rows_tokens(g, x), g.ints(len(matrix.scales))], attributes={"axis": 0})
-            products.append(g.op("Reshape", [y, shape]))  # -> (rows, tokens, out)
-            # The integers count from the lower bound: that is a constant per column, and the bias takes it in.
             columns = matrix.values.sum(axis=0, dtype=np.int64) * matrix.scales.astype(np.float64)
             self._offsets_by_bias[linear.bias] = (span.lower_bound * columns).astype(np.float32)
-        return tuple(products)
+
+    def _unflatten(self, g: GraphBuilder, x: str, y: str, width: int) -> str:
+        """(all tokens, width) -> (rows, tokens, width), with the leading sizes of ``x``."""
+        shape = g.op("Concat", [self._rows_tokens(g, x), g.ints(width)], attributes={"axis": 0})
+        return g.op("Reshape", [y, shape])
 
     def _quantize(self, g: GraphBuilder, x: str, fixed: FixedRange) -> tuple[str, str, str]:
         """The input as uint8, and the names of its scale and zero point."""
@@ -82,8 +86,20 @@ class OrtCpuInt8(OrtCpu):
         zero = g.constant(f"uint8/{fixed.zero_point}", np.array(fixed.zero_point, dtype=np.uint8))
         return g.op("QuantizeLinear", [x, scale, zero]), scale, zero
 
-    def _quantize_tokens(self, g: GraphBuilder, flat: str, lower_bound: float) -> tuple[str, str]:
-        """``flat`` as uint8, one range per row, and the rows' scales, shape (rows * tokens, 1).
+    def _quantize_around(self, g: GraphBuilder, flat: str, zero_point: int) -> tuple[str, str, str]:
+        """``flat`` as uint8 around one zero point, the rows' scales, shape (all tokens, 1), and the zero point."""
+        high = g.op("ReduceMax", [flat], attributes={"axes": (1,), "keepdims": 0})
+        low = g.op("ReduceMin", [flat], attributes={"axes": (1,), "keepdims": 0})
+        above = g.op("Mul", [high, g.scalar(1.0 / (_STEPS - zero_point))])
+        below = g.op("Mul", [low, g.scalar(-1.0 / zero_point)])
+        scale = g.op("Max", [above, below, g.scalar(_TINY)])
+        zero = g.constant(f"uint8/{zero_point}", np.array(zero_point, dtype=np.uint8))
+        zeros = g.op("Expand", [zero, g.op("Shape", [scale])])
+        quantized = g.op("QuantizeLinear", [flat, scale, zeros], attributes={"axis": 0})
+        return quantized, g.op("Unsqueeze", [scale, g.ints(1)]), zero
+
+    def _quantize_above(self, g: GraphBuilder, flat: str, lower_bound: float) -> tuple[str, str]:
+        """``flat`` as uint8, one range per row, and the rows' scales, shape (all tokens, 1).
 
         A row's scale is the lower bound over a whole number: so the bound itself is an integer, and what the
         integers count from is the same for all rows.
