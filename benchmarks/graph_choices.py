@@ -33,27 +33,25 @@ from stonnx.runtime import usable_cores
 SHAPES = ((1, 16), (8, 24), (32, 24), (16, 64), (8, 128), (2, 256))
 
 
-class AttentionWithoutBias(OrtCpu):
-    """The biases are added before attention, which then transposes on one thread."""
-
-    def attend(self, g: GraphBuilder, p: Parameters, x: str, inputs: GraphInputs, block: AttentionBlock) -> str:
-        parts = [
-            g.op("Add", [g.op("MatMul", [x, matrix(g, p, part.weight)]), vector(g, p, part.bias)])
-            for part in (block.query, block.key, block.value)
-        ]
-        return g.op("MultiHeadAttention", parts, domain=CONTRIB, attributes={"num_heads": block.heads})
-
-
-class AttentionWithMask(OrtCpu):
-    """A mask of ones: what every graph pays that takes padded batches."""
+class AttentionWithBiases(OrtCpu):
+    """All three biases as an input of the attention: adding and transposing run on all threads."""
 
     def attend(self, g: GraphBuilder, p: Parameters, x: str, inputs: GraphInputs, block: AttentionBlock) -> str:
         linears = (block.query, block.key, block.value)
         parts = [g.op("MatMul", [x, matrix(g, p, part.weight)]) for part in linears]
-        bias = g.weight(f"{block.query.bias}+key+value", lambda: np.concatenate([p.get(part.bias) for part in linears]))
+        return g.op("MultiHeadAttention", [*parts, biases(g, p, block)], domain=CONTRIB, attributes=heads(block))
+
+
+class AttentionWithMask(OrtCpu):
+    """A mask of ones, and all biases: what every graph pays that takes padded batches."""
+
+    def attend(self, g: GraphBuilder, p: Parameters, x: str, inputs: GraphInputs, block: AttentionBlock) -> str:
+        linears = (block.query, block.key, block.value)
+        parts = [g.op("MatMul", [x, matrix(g, p, part.weight)]) for part in linears]
         one = g.constant("int32/1", np.array(1, dtype=np.int32))
         mask = g.op("Expand", [one, g.op("Shape", [inputs.input_ids])])
-        return g.op("MultiHeadAttention", [*parts, bias, mask], domain=CONTRIB, attributes={"num_heads": block.heads})
+        inner = [*parts, biases(g, p, block), mask]
+        return g.op("MultiHeadAttention", inner, domain=CONTRIB, attributes=heads(block))
 
 
 class OneProduct(OrtCpu):
@@ -70,8 +68,7 @@ class OneProduct(OrtCpu):
         parts = [
             g.op("Slice", [product, g.ints(start), g.ints(start + width), g.ints(2)]) for start in (0, width, 2 * width)
         ]
-        bias = g.weight(f"{block.query.bias}+key+value", lambda: np.concatenate([p.get(part.bias) for part in linears]))
-        return g.op("MultiHeadAttention", [*parts, bias], domain=CONTRIB, attributes={"num_heads": block.heads})
+        return g.op("MultiHeadAttention", [*parts, biases(g, p, block)], domain=CONTRIB, attributes=heads(block))
 
 
 class GeluWithoutBias(OrtCpu):
@@ -81,22 +78,38 @@ class GeluWithoutBias(OrtCpu):
         return g.op("Gelu", [g.op("Add", [x, vector(g, p, bias)])], domain=CONTRIB)
 
 
-class PlainLayerNorm(OrtCpu):
-    """Two additions and a LayerNormalization instead of SkipLayerNormalization."""
+class TanhGelu(OrtCpu):
+    """FastGelu, which is not exact: what the int8 graphs take."""
+
+    def activate(self, g: GraphBuilder, p: Parameters, x: str, bias: str, activation: Activation) -> str:
+        return super().activate(g, p, x, bias, "gelu_tanh")
+
+
+class SkipLayerNorm(OrtCpu):
+    """SkipLayerNormalization, which adds bias and residual in the same pass."""
 
     def add_norm(self, g: GraphBuilder, p: Parameters, x: str, residual: str, bias: str, norm: Norm) -> str:
-        x = g.op("Add", [g.op("Add", [x, vector(g, p, bias)]), residual])
-        inputs = [x, vector(g, p, norm.weight), vector(g, p, norm.bias)]
-        return g.op("LayerNormalization", inputs, attributes={"axis": -1, "epsilon": norm.eps})
+        inputs = [x, residual, vector(g, p, norm.weight), vector(g, p, norm.bias), vector(g, p, bias)]
+        return g.op("SkipLayerNormalization", inputs, domain=CONTRIB, attributes={"epsilon": norm.eps})
+
+
+def biases(g: GraphBuilder, p: Parameters, block: AttentionBlock) -> str:
+    linears = (block.query, block.key, block.value)
+    return g.weight(f"{block.query.bias}+key+value", lambda: np.concatenate([p.get(part.bias) for part in linears]))
+
+
+def heads(block: AttentionBlock) -> dict[str, int]:
+    return {"num_heads": block.heads}
 
 
 GRAPHS = {
     "shipped": OrtCpu,
-    "attention without bias input": AttentionWithoutBias,
-    "attention with a mask of ones": AttentionWithMask,
+    "attention with its biases": AttentionWithBiases,
+    "attention with its biases and a mask of ones": AttentionWithMask,
     "one product for query, key and value": OneProduct,
     "Add + Gelu": GeluWithoutBias,
-    "Add + Add + LayerNormalization": PlainLayerNorm,
+    "FastGelu": TanhGelu,
+    "SkipLayerNormalization": SkipLayerNorm,
 }
 
 

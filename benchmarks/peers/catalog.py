@@ -178,17 +178,23 @@ LEFT_OUT: Mapping[str, str] = {
 
 
 def stonnx_sides(variants: list[str]) -> list[Side]:
-    """The sides of stonnx itself: ``auto``, then every variant of the artifact."""
-    return [
-        Side(
-            key=f"stonnx-{name}",
-            title=f"stonnx {name}",
-            env="",
-            backend="stonnx_encoder",
-            options={"variant": name},
-        )
+    """The sides of stonnx itself: ``auto``, every variant of the artifact, and int8 in one-thread streams."""
+    sides = [
+        Side(key=f"stonnx-{name}", title=f"stonnx {name}", env="", backend="stonnx_encoder", options={"variant": name})
         for name in ("auto", *variants)
     ]
+    streams = [
+        Side(
+            key=f"stonnx-{name}-streams",
+            title=f"stonnx {name}, one-thread streams",
+            env="",
+            backend="stonnx_encoder",
+            options={"variant": name, "streams": "all"},
+        )
+        for name in variants
+        if name.startswith("int8")
+    ]
+    return [*sides, *streams]
 
 
 def peers_here(instruction_sets: list[str]) -> list[Side]:

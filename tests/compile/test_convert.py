@@ -26,7 +26,7 @@ def test_artifact_is_complete(source, tmp_path):
     artifact = Artifact.open(tmp_path / "out")
     artifact.check_files()
     assert artifact.manifest == done.manifest
-    assert [variant.name for variant in done.manifest.variants] == ["fp32", "portable"]
+    assert [variant.name for variant in done.manifest.variants] == ["fp32", "portable", "openvino", "openvino-bf16"]
     assert not done.manifest.verified
     assert any("Unverified" in note for note in done.notes)
     assert set(done.seconds) == {"read", "author"}

@@ -10,5 +10,6 @@ DISTRIBUTIONS = ("stonnx", "onnxruntime", "numpy", "tokenizers")
 def load(job: Job) -> Encode:
     from stonnx import Encoder
 
-    encoder = Encoder.load(job.artifact, variant=job.options["variant"], threads=job.threads)
+    streams = job.threads if "streams" in job.options else None
+    encoder = Encoder.load(job.artifact, variant=job.options["variant"], threads=job.threads, streams=streams)
     return lambda texts: encoder.encode(list(texts))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -15,7 +16,8 @@ from stonnx.artifact.manifest import FidelityClass
 from stonnx.checkpoint import ModelSpec
 from stonnx.errors import UsageError
 from stonnx.graph import WeightFile, author_graph
-from stonnx.graph.dialects import OrtCpuInt8
+from stonnx.graph.dialects import Dialect, OpenVinoInt8, OrtCpuInt8
+from stonnx.graph.quantized import QuantizedProjections
 from stonnx.quantize import (
     FULL_RANGE,
     SEVEN_BITS,
@@ -34,9 +36,10 @@ from stonnx.runtime.tokenize import TextTokenizer
 
 __all__ = ["Int8Variant", "Int8Variants", "author_int8"]
 
-_ENGINE = "onnxruntime"
 # Everywhere else, ONNX Runtime adds two products of unsigned and signed eight bits in an int16 that is too small.
 _EXACT_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimd")
+# Where OpenVINO quantises inputs itself. Elsewhere it computes on the same weights in float32, which gains nothing.
+_OPENVINO_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8")
 
 _CLOSE = Target(limit=FULL_RANGE, wanted=("high", "balanced"))
 _FAST = Target(limit=FULL_RANGE, wanted=("balanced",))
@@ -51,30 +54,40 @@ class _Kind:
     stem: str
     data: str
     target: Target
+    dialect: Callable[[QuantizedProjections], Dialect] = OrtCpuInt8
+    engine: str = "onnxruntime"
     instruction_sets: tuple[str, ...] = ()
-    unsigned_weights: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
-_KINDS = (
-    _Kind(
-        name="int8",
-        stem="onnx/model_int8",
-        data="onnx/model_int8",
-        target=_CLOSE,
-        instruction_sets=_EXACT_PRODUCTS,
-    ),
-    _Kind(
-        name="int8-fast",
-        stem="onnx/model_int8_fast",
-        data="onnx/model_int8",
+def _kinds() -> tuple[_Kind, ...]:
+    main = "onnx/model_int8"
+    openvino = _Kind(
+        name="openvino-int8",
+        stem=f"{main}_openvino",
+        data=main,
         target=_FAST,
-        instruction_sets=_EXACT_PRODUCTS,
-    ),
-    _Kind(name="int8-u8", stem="onnx/model_int8_u8", data="onnx/model_int8_u8", target=_CLOSE, unsigned_weights=True),
-    _Kind(name="int8-7bit", stem="onnx/model_int8_7bit", data="onnx/model_int8_7bit", target=_SEVEN),
-)
+        dialect=partial(OpenVinoInt8, static=False),
+        engine="openvino",
+        instruction_sets=_OPENVINO_PRODUCTS,
+        options={"DYNAMIC_QUANTIZATION_GROUP_SIZE": "64"},
+    )
+    return (
+        _Kind(name="int8", stem=main, data=main, target=_CLOSE, instruction_sets=_EXACT_PRODUCTS),
+        _Kind(name="int8-fast", stem=f"{main}_fast", data=main, target=_FAST, instruction_sets=_EXACT_PRODUCTS),
+        _Kind(name="int8-u8", stem=f"{main}_u8", data=f"{main}_u8", target=_CLOSE, dialect=_UNSIGNED),
+        _Kind(name="int8-7bit", stem=f"{main}_7bit", data=f"{main}_7bit", target=_SEVEN),
+        openvino,
+        replace(
+            openvino,
+            name="openvino-int8-static",
+            stem=f"{main}_openvino_static",
+            dialect=partial(OpenVinoInt8, static=True),
+        ),
+    )
 
 
+_UNSIGNED = partial(OrtCpuInt8, unsigned_weights=True)
 _WEAKEST: FidelityClass = "balanced"
 
 
@@ -129,11 +142,12 @@ def author_int8(
         on_step=on_step,
     )
     by_target = dict(zip(targets, models, strict=True))
+    kinds = _kinds()
     if by_target[_FAST].selection.steps == by_target[_CLOSE].selection.steps:
-        del by_target[_FAST]
-    kinds = [kind for kind in _KINDS if kind.target in by_target]
-    notes = tuple(_note(kind.name, by_target[kind.target]) for kind in kinds)
-    kinds = [kind for kind in kinds if by_target[kind.target].selection.reached is not None]
+        kinds = tuple(kind for kind in kinds if kind.name != "int8-fast")
+    # OpenVINO quantises inputs in its own way: what was measured here says nothing of it.
+    notes = tuple(_note(kind.name, by_target[kind.target]) for kind in kinds if kind.engine == "onnxruntime")
+    kinds = tuple(kind for kind in kinds if by_target[kind.target].selection.reached is not None)
     variants = []
     with ExitStack() as stack:
         files: dict[str, WeightFile] = {}
@@ -143,7 +157,9 @@ def author_int8(
                 files[data] = stack.enter_context(WeightFile(staging / data))
             model = by_target[kind.target]
             variant = _author(kind, model, bench, staging, files[data])
-            stand_in = None if why_not_here(variant) is None else _author_stand_in(kind, model, bench, staging)
+            stand_in = None
+            if kind.engine == "onnxruntime" and why_not_here(variant) is not None:
+                stand_in = _author_stand_in(kind, model, bench, staging)
             variants.append(Int8Variant(variant=variant, stand_in=stand_in))
     return Int8Variants(variants=tuple(variants), notes=notes)
 
@@ -151,7 +167,7 @@ def author_int8(
 def _author_stand_in(kind: _Kind, model: Quantized, bench: Bench, staging: Path) -> Variant:
     """The same integers for a CPU that multiplies signed weights inexactly, with a weight file of its own."""
     stem = f"{kind.stem}_stand_in"
-    kind = replace(kind, stem=stem, data=stem, instruction_sets=(), unsigned_weights=True)
+    kind = replace(kind, stem=stem, data=stem, instruction_sets=(), dialect=_UNSIGNED)
     with WeightFile(staging / f"{kind.data}.onnx_data") as weights:
         return _author(kind, model, bench, staging, weights)
 
@@ -159,18 +175,18 @@ def _author_stand_in(kind: _Kind, model: Quantized, bench: Bench, staging: Path)
 def _author(kind: _Kind, model: Quantized, bench: Bench, staging: Path, weights: WeightFile) -> Variant:
     """Write one graph; besides the weight file it needs no other to run."""
     path = f"{kind.stem}.onnx"
-    dialect = OrtCpuInt8(model.projections, unsigned_weights=kind.unsigned_weights)
-    graph = author_graph(bench.blueprint, dialect, weights, bench.open_weights)
+    graph = author_graph(bench.blueprint, kind.dialect(model.projections), weights, bench.open_weights)
     onnx.save(graph.model, staging / path)
     return Variant(
         name=kind.name,
-        engine=_ENGINE,
+        engine=kind.engine,
         graph=path,
         files=(path, f"{kind.data}.onnx_data"),
         inputs=graph.inputs,
         equal_lengths=graph.equal_lengths,
         precision="int8",
         instruction_sets=kind.instruction_sets,
+        options=dict(kind.options),
         fidelity_class=model.selection.reached or _WEAKEST,
     )
 

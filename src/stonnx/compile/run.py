@@ -14,6 +14,7 @@ from stonnx._io import staged_folder
 from stonnx._version import __version__
 from stonnx.artifact import Manifest, Source, TokenizerSpec, Variant, file_entries, write_manifest
 from stonnx.checkpoint import ModelSpec, SourceFolder, Weights, read_model, resolve_source
+from stonnx.compile.float_variants import openvino_variants
 from stonnx.compile.folder import write_model_folder
 from stonnx.compile.int8 import Int8Variants, author_int8
 from stonnx.compile.stages import describe_stages
@@ -181,7 +182,7 @@ def _author(bench: Bench, staging: Path) -> tuple[Variant, ...]:
                 equal_lengths=graph.equal_lengths,
             )
         )
-    return tuple(variants)
+    return (*variants, *openvino_variants(variants[-1]))
 
 
 def _manifest(blueprint: Blueprint, variants: tuple[Variant, ...], staging: Path) -> Manifest:

@@ -144,6 +144,10 @@ class GraphBuilder:
         """A constant float32 scalar."""
         return self.constant(f"float/{value!r}", np.array(value, dtype=np.float32))
 
+    def uint8(self, value: int) -> str:
+        """A constant uint8 scalar."""
+        return self.constant(f"uint8/{value}", np.array(value, dtype=np.uint8))
+
     def op(
         self,
         op_type: str,

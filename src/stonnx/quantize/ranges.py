@@ -81,7 +81,13 @@ def _range(
     multipliers = smoothing_multipliers(statistics.largest(), matrices, strength=strength)
     if lower_bound is None:
         return fixed_range(statistics.scaled(multipliers), multipliers)
-    return RangePerToken(multipliers=np.minimum(multipliers, np.float32(1)), lower_bound=lower_bound)
+    multipliers = np.minimum(multipliers, np.float32(1))
+    if lower_bound < 0:
+        # The bound is at least one step deep, so nothing may be higher than all other steps together; half of that for
+        # what calibration has seen.
+        reach = np.float32((_STEPS - 1) * -lower_bound / 2)
+        multipliers = np.minimum(multipliers, reach / np.maximum(statistics.high, reach))
+    return RangePerToken(multipliers=multipliers, lower_bound=lower_bound)
 
 
 def _expected_error(

@@ -13,7 +13,6 @@ SEVEN_BITS = 64
 """Largest absolute integer for AVX2: two products of uint8 with at most 64 stay within an int16."""
 
 _BLOCK = 128
-_DAMPING = 0.01
 
 RoundedMatrix = tuple[NDArray[np.int8], NDArray[np.float32]]
 """Integers, int8, shape (in, out), and their scale per column, float32, shape (out,)."""

@@ -83,7 +83,7 @@ class OrtCpuInt8(OrtCpu):
     def _quantize(self, g: GraphBuilder, x: str, fixed: FixedRange) -> tuple[str, str, str]:
         """The input as uint8, and the names of its scale and zero point."""
         scale = g.scalar(float(np.float32(fixed.scale)))
-        zero = g.constant(f"uint8/{fixed.zero_point}", np.array(fixed.zero_point, dtype=np.uint8))
+        zero = g.uint8(fixed.zero_point)
         return g.op("QuantizeLinear", [x, scale, zero]), scale, zero
 
     def _quantize_around(self, g: GraphBuilder, flat: str, zero_point: int) -> tuple[str, str, str]:
@@ -93,7 +93,7 @@ class OrtCpuInt8(OrtCpu):
         above = g.op("Mul", [high, g.scalar(1.0 / (_STEPS - zero_point))])
         below = g.op("Mul", [low, g.scalar(-1.0 / zero_point)])
         scale = g.op("Max", [above, below, g.scalar(_TINY)])
-        zero = g.constant(f"uint8/{zero_point}", np.array(zero_point, dtype=np.uint8))
+        zero = g.uint8(zero_point)
         zeros = g.op("Expand", [zero, g.op("Shape", [scale])])
         quantized = g.op("QuantizeLinear", [flat, scale, zeros], attributes={"axis": 0})
         return quantized, g.op("Unsqueeze", [scale, g.ints(1)]), zero
@@ -126,7 +126,7 @@ class OrtCpuInt8(OrtCpu):
         values = g.integers(label, lambda: _shifted(matrix.values) if self._unsigned else matrix.values)
         inputs = [x, values, scale, g.weight(f"{name}.scales", lambda: matrix.scales), zero]
         if self._unsigned:
-            inputs.append(g.constant("uint8/128", np.array(128, dtype=np.uint8)))
+            inputs.append(g.uint8(128))
         return g.op("MatMulIntegerToFloat", inputs, domain=CONTRIB)
 
     def _rows_tokens(self, g: GraphBuilder, x: str) -> str:

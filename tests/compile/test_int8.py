@@ -1,0 +1,300 @@
+"""``convert(..., int8=True)``: which variants there are, over which files, and what verification makes of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+
+from stonnx import Encoder
+from stonnx.artifact import Artifact, Goldens
+from stonnx.compile import convert, verification
+from stonnx.compile.int8 import _kinds
+from stonnx.errors import UsageError, VerificationError
+from stonnx.quantize import calibration_edges, calibration_texts, quantize, selection_edges, selection_texts
+from stonnx.runtime.loading import why_not_here
+from stonnx.runtime.tokenize import TextTokenizer
+from stonnx.testing import TinyModel, make_tiny_model
+from stonnx.verify import probe_texts
+
+pytest.importorskip("onnxruntime")
+
+FLOAT = ["fp32", "portable", "openvino", "openvino-bf16"]
+INT8 = ["int8", "int8-fast", "int8-u8", "int8-7bit", "openvino-int8", "openvino-int8-static"]
+TEXTS = ["hello world", "of and to in is a", "text number five"]
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def names_of(manifest):
+    return [variant.name for variant in manifest.variants]
+
+
+@pytest.fixture(scope="module")
+def tiny_source(tmp_path_factory):
+    return make_tiny_model(tmp_path_factory.mktemp("source"), TinyModel(max_tokens=48))
+
+
+def convert_recorded(source, out, **options):
+    """A conversion with int8 and without verification, the token rows that it used, and the models that it found."""
+    made = SimpleNamespace()
+
+    def recording(bench, **options):
+        made.calibration, made.held_out = options["calibration"], options["held_out"]
+        made.models = quantize(bench, **options)
+        return made.models
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stonnx.compile.int8.quantize", recording)
+        made.done = convert(source, out, verify=False, int8=True, **options)
+    return made
+
+
+@pytest.fixture(scope="module")
+def recorded(tiny_source, tmp_path_factory):
+    """What ``convert_recorded`` gives for the shipped texts; tests must not change it."""
+    return convert_recorded(tiny_source, tmp_path_factory.mktemp("int8") / "out")
+
+
+@pytest.fixture
+def converted(recorded):
+    return recorded.done
+
+
+@pytest.fixture
+def convert_again(tiny_source, tmp_path, recorded, monkeypatch):
+    """A function: three quantised models for the targets in; converts without quantising once more."""
+
+    def convert_with(models=recorded.models, **options):
+        monkeypatch.setattr("stonnx.compile.int8.quantize", lambda *_, **__: models)
+        return convert(tiny_source, tmp_path / "out", int8=True, **options)
+
+    return convert_with
+
+
+def test_openvino_variants_need_no_int8(source, tmp_path):
+    done = convert(source, tmp_path / "out", verify=False)
+    assert names_of(done.manifest) == FLOAT
+    portable, exact, bfloat16 = done.manifest.variants[1:]
+    for variant in (exact, bfloat16):
+        assert variant.engine == "openvino"
+        assert (variant.graph, variant.files, variant.inputs) == (portable.graph, portable.files, portable.inputs)
+    assert (exact.fidelity_class, exact.precision, exact.instruction_sets) == ("exact", "fp32", ())
+    assert (bfloat16.fidelity_class, bfloat16.precision) == ("lossless", "bf16")
+    assert bfloat16.instruction_sets
+    assert bfloat16.options == {"INFERENCE_PRECISION_HINT": "bf16"}
+    assert "quantize" not in done.seconds
+
+
+def test_variants(converted):
+    assert names_of(converted.manifest) == [*FLOAT, *INT8]
+    by_name = {variant.name: variant for variant in converted.manifest.variants}
+    for name in INT8:
+        variant = by_name[name]
+        assert variant.precision == "int8"
+        assert variant.engine == ("openvino" if "openvino" in name else "onnxruntime")
+        assert variant.equal_lengths == (variant.engine == "onnxruntime")
+        assert variant.fidelity is None
+        assert any(note.startswith(f"{name}: {variant.fidelity_class}") for note in converted.notes)
+    for name in ("int8", "int8-fast"):
+        assert set(by_name[name].instruction_sets) == {"avx512_vnni", "avx_vnni", "amx_int8", "asimd"}
+    for name in ("int8-u8", "int8-7bit"):
+        assert by_name[name].instruction_sets == ()
+    for name in ("openvino-int8", "openvino-int8-static"):
+        assert "asimd" not in by_name[name].instruction_sets
+        assert by_name[name].instruction_sets
+    assert by_name["int8"].fidelity_class == by_name["int8-u8"].fidelity_class == "high"
+
+
+def test_all_files_are_there_and_no_others(converted):
+    artifact = Artifact.open(converted.path)
+    artifact.check_files()
+    listed = {entry.path for entry in converted.manifest.files}
+    assert files_of(converted.path) == listed | {"stonnx.json"}
+    used = {name for variant in converted.manifest.variants for name in variant.files}
+    assert used == {name for name in listed if name.startswith("onnx/")}
+    assert not [name for name in listed if "stand_in" in name or "trial" in name or "calibration" in name]
+
+
+def test_variants_of_the_same_integers_share_one_weight_file(converted):
+    by_name = {variant.name: variant for variant in converted.manifest.variants}
+    shared = "onnx/model_int8.onnx_data"
+    for name, variant in by_name.items():
+        expected = name in ("int8", "int8-fast", "openvino-int8", "openvino-int8-static")
+        assert (shared in variant.files) == expected
+        graph = onnx.load(converted.path / variant.graph, load_external_data=False).graph
+        entries = [entry.value for tensor in graph.initializer for entry in tensor.external_data[:1]]
+        assert set(entries) == {name.rpartition("/")[2] for name in variant.files if name.endswith("_data")}
+    assert len({by_name[name].graph for name in INT8}) == len(INT8)
+
+
+def test_what_runs_here_is_as_close_as_it_says(converted):
+    texts = ["hello world", "a", "today text number of paper " * 6]
+    expected = Encoder.load(converted.path, variant="fp32", threads=1).encode(texts)
+    ran = []
+    for variant in converted.manifest.variants[len(FLOAT) :]:
+        if why_not_here(variant) is None:
+            found = Encoder.load(converted.path, variant=variant.name, threads=1).encode(texts)
+            assert (found * expected).sum(axis=1).min() > 0.99
+            assert np.abs(found - expected).max() > 1e-5
+            ran.append(variant.name)
+    assert {"int8-u8", "int8-7bit"} <= set(ran)
+
+
+@pytest.mark.slow
+def test_calibration_is_on_the_users_texts_and_the_edges(tiny_source, recorded, tmp_path):
+    mine = convert_recorded(tiny_source, tmp_path / "mine", calibration_texts=TEXTS)
+    tokenizer = TextTokenizer(tmp_path / "mine" / "tokenizer.json", max_tokens=48)
+    for made, texts in ((mine, TEXTS), (recorded, calibration_texts())):
+        expected = tokenizer.rows((*texts, *calibration_edges()))
+        np.testing.assert_array_equal(made.calibration.ids, expected.ids)
+        np.testing.assert_array_equal(made.calibration.offsets, expected.offsets)
+        np.testing.assert_array_equal(made.held_out.ids, tokenizer.rows((*selection_texts(), *selection_edges())).ids)
+    name = "onnx/model_int8_u8.onnx_data"
+    assert (tmp_path / "mine" / name).read_bytes() != (recorded.done.path / name).read_bytes()
+
+
+def test_no_calibration_texts_is_a_mistake_of_the_users(source, tmp_path):
+    with pytest.raises(UsageError, match="no calibration texts"):
+        convert(source, tmp_path / "out", verify=False, int8=True, calibration_texts=[])
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize("moment", ["watching", "measuring"])
+def test_an_interrupt_leaves_nothing(source, tmp_path, moment):
+    def interrupt(sentence):
+        if sentence.startswith(moment):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(source, tmp_path / "out", verify=False, int8=True, on_step=interrupt)
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def left_out(model):
+    """As quantised, and below every class."""
+    return dataclasses.replace(model, selection=dataclasses.replace(model.selection, reached=None))
+
+
+def test_a_target_below_every_class_is_left_out(recorded, convert_again):
+    close, fast, seven = recorded.models
+    done = convert_again((left_out(close), fast, left_out(seven)), verify=False)
+    assert names_of(done.manifest) == [*FLOAT, "int8-fast", "openvino-int8", "openvino-int8-static"]
+    assert sum("was left out: it is below every fidelity class" in note for note in done.notes) == 3
+    assert not [name for name in files_of(done.path) if "u8" in name or "7bit" in name]
+    Artifact.open(done.path).check_files()
+
+
+def test_a_fast_model_that_is_the_close_one_is_not_stored_twice(recorded, convert_again):
+    close, _, seven = recorded.models
+    done = convert_again((close, close, seven), verify=False)
+    assert names_of(done.manifest) == [*FLOAT, *(name for name in INT8 if name != "int8-fast")]
+    assert "onnx/model_int8_fast.onnx" not in files_of(done.path)
+
+
+@pytest.fixture
+def judged(converted, convert_again, monkeypatch):
+    """A function: a class by int8 variant in; a verified conversion in which each was measured to be of it, out.
+
+    The original is stood in for by vectors of the float32 variant, so no torch is needed.
+    """
+    texts = tuple(text for text in probe_texts() if len(text) < 100)[:24]
+    with Encoder.load(converted.path, variant="fp32", threads=1) as encoder:
+        vectors = encoder.encode(texts)
+    measure = verification.run_verification
+
+    def convert_judged(classes, *, original=vectors):
+        def judge(artifact, **options):
+            report = measure(artifact, **options)
+            found = (
+                dataclasses.replace(entry, measured_class=classes.get(entry.name, "balanced"))
+                if "int8" in entry.name
+                else entry
+                for entry in report.variants
+            )
+            return dataclasses.replace(report, variants=tuple(found))
+
+        goldens = Goldens(texts=texts, vectors=original, reference={"dtype": "float32"})
+        monkeypatch.setattr(verification, "run_verification", judge)
+        monkeypatch.setattr(verification, "reference_available", lambda: True)
+        monkeypatch.setattr(verification.ReferenceEncoder, "load", lambda _: None)
+        monkeypatch.setattr(verification, "make_goldens", lambda _: goldens)
+        return convert_again()
+
+    convert_judged.vectors = vectors
+    return convert_judged
+
+
+def check_verified(done):
+    """Manifest, report and files say the same."""
+    Artifact.open(done.path).check_files()
+    assert done.manifest.verified
+    assert not [name for name in files_of(done.path) if "stand_in" in name]
+    used = {name for variant in done.manifest.variants for name in variant.files}
+    assert used == {name for name in files_of(done.path) if name.startswith("onnx/")}
+    reported = json.loads((done.path / "report.json").read_text())["variants"]
+    classes = {variant.name: variant.fidelity_class for variant in done.manifest.variants}
+    assert {entry["name"]: entry["fidelity_class"] for entry in reported}.items() <= classes.items()
+    return classes
+
+
+def test_verification_settles_the_class(judged):
+    done = judged({"int8": "balanced", "int8-fast": "lossless", "int8-u8": "high", "int8-7bit": "exact"})
+    classes = check_verified(done)
+    # The weaker of what was chosen on held-out texts and what was measured on the probes.
+    assert [classes[name] for name in INT8[:4]] == ["balanced", "balanced", "high", "balanced"]
+    for variant in done.manifest.variants:
+        measured = variant.fidelity is not None
+        stands_in = variant.engine == "onnxruntime" and variant.precision == "int8"
+        assert measured == (stands_in or why_not_here(variant) is None)
+    for name in ("int8", "int8-fast"):
+        here = why_not_here(Artifact.open(done.path).variant(name)) is None
+        assert any(note.startswith(f"{name}: this CPU cannot run it") for note in done.notes) == (not here)
+
+
+def test_a_variant_below_every_class_goes_with_its_files(judged):
+    done = judged({"int8-u8": None})
+    assert "int8-u8" not in check_verified(done)
+    assert not [name for name in files_of(done.path) if "u8" in name]
+    assert "int8-u8 was left out: on the probe texts it keeps no fidelity class." in done.notes
+
+
+def test_files_that_others_read_stay(judged):
+    done = judged({"int8": None})
+    assert "int8" not in check_verified(done)
+    assert "onnx/model_int8.onnx" not in files_of(done.path)
+    assert "onnx/model_int8.onnx_data" in files_of(done.path)
+    assert not any(note.startswith("int8: this CPU cannot run it") for note in done.notes)
+
+
+def test_files_go_when_the_last_of_their_variants_does(judged, monkeypatch):
+    monkeypatch.setattr("stonnx.compile.int8._kinds", lambda: tuple(k for k in _kinds() if k.engine == "onnxruntime"))
+    done = judged({"int8": None, "int8-fast": None})
+    assert check_verified(done).keys() == {*FLOAT, "int8-u8", "int8-7bit"}
+    assert "onnx/model_int8.onnx_data" not in files_of(done.path)
+
+
+def test_a_float_variant_is_held_to_the_original(judged, tmp_path):
+    with pytest.raises(VerificationError, match=r"not the original within the tolerance \(fp32: "):
+        judged({}, original=judged.vectors[::-1])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.reference
+def test_against_the_original_itself(convert_again):
+    done = convert_again()
+    classes = check_verified(done)
+    assert set(FLOAT) <= classes.keys()
+    assert {"int8-u8", "int8-7bit"} <= classes.keys()
+    assert done.report.reference["sentence-transformers"]
+    for variant in done.manifest.variants:
+        if variant.precision == "int8" and variant.fidelity is not None:
+            assert variant.fidelity.cosine_min > 0.97
+            assert variant.fidelity.max_abs_diff > 1e-5

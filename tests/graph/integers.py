@@ -1,0 +1,138 @@
+"""Quantised projections by plain rounding, and in NumPy what an int8 graph computes with them."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from stonnx.graph import WeightFile, author_graph
+from stonnx.graph.blocks import Linear, Norm, Projection
+from stonnx.graph.builder import GraphBuilder
+from stonnx.graph.parameters import Parameters
+from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, RangePerToken, ScalePerToken
+
+LIMIT = 64  # two products of uint8 with at most 64 fit into an int16: exact on every CPU
+EPS = 1e-6
+
+
+def quantized_matrix(matrix, limit=LIMIT):
+    scales = (np.abs(matrix).max(axis=0) / limit).astype(np.float32)
+    return QuantizedMatrix(values=np.rint(matrix / scales).astype(np.int8), scales=scales)
+
+
+def dequantized(plan, number=0):
+    """What a projection multiplies its input with, float64, shape (in, out): multipliers included."""
+    matrix, multipliers = plan.matrices[number], plan.input.multipliers
+    product = matrix.values * matrix.scales.astype(np.float64)
+    return product if multipliers is None else product * multipliers[:, None].astype(np.float64)
+
+
+def integer_input(x, how):
+    """The input as integers, the integer that counts as 0, and the scale; x float32, shape (..., in)."""
+    x = x if how.multipliers is None else x * how.multipliers
+    high, low = x.max(-1, keepdims=True), x.min(-1, keepdims=True)
+    match how:
+        case FixedRange():
+            scale, zero = np.float32(how.scale), how.zero_point
+        case ScalePerToken():
+            scale, zero = np.maximum(high / (255 - how.zero_point), low / -how.zero_point), how.zero_point
+        case RangePerToken(lower_bound=0.0):
+            scale, zero = high / 255, 0
+        case RangePerToken():
+            zero = np.floor(255 * -how.lower_bound / (high - how.lower_bound))
+            scale = -how.lower_bound / zero
+    integers = np.clip(np.rint(x / scale) + zero, 0, 255).astype(np.int64)
+    return integers, zero, scale
+
+
+def integer_product(x, plan, number=0):
+    """The product of one map, float64, from integers; x float32, shape (..., in)."""
+    integers, zero, scale = integer_input(x, plan.input)
+    matrix = plan.matrices[number]
+    centred = integers - np.asarray(zero, dtype=np.int64)
+    return (centred @ matrix.values.astype(np.int64)) * np.asarray(scale, np.float64) * matrix.scales.astype(np.float64)
+
+
+def float_range(x, multipliers=None):
+    """The fixed range of inputs."""
+    x = x if multipliers is None else x * multipliers
+    scale = float(x.max() - x.min()) / 255
+    return FixedRange(multipliers=multipliers, scale=scale, zero_point=round(float(-x.min()) / scale))
+
+
+def quantize_model(model, kinds=("fixed", "scale", "fixed", "range"), limit=LIMIT):
+    """Projections of an authored tiny BERT: an input kind for each of a layer's four, None for float32."""
+    get, plans = model.blueprint.parameters.get, {}
+    for layer in range(model.spec.config["num_hidden_layers"]):
+        root = f"encoder.layer.{layer}."
+        attention = [f"{root}attention.self.{part}.weight" for part in ("query", "key", "value")]
+        others = [f"{root}{part}.weight" for part in ("attention.output.dense", "intermediate.dense", "output.dense")]
+        for names, kind in zip([attention, *([name] for name in others)], kinds, strict=True):
+            if kind is not None:
+                multipliers = np.linspace(0.5, 1, get(names[0]).shape[1], dtype=np.float32)
+                matrices = tuple(quantized_matrix(get(name).T / multipliers[:, None], limit) for name in names)
+                plans[names[0]] = QuantizedProjection(input=_KINDS[kind](multipliers), matrices=matrices)
+    return plans
+
+
+_KINDS = {
+    "fixed": lambda multipliers: FixedRange(multipliers=multipliers, scale=8 / 255, zero_point=128),
+    "scale": lambda multipliers: ScalePerToken(multipliers=multipliers, zero_point=120),
+    "range": lambda multipliers: RangePerToken(multipliers=multipliers, lower_bound=-0.1701),
+}
+
+
+def write_model(model, dialect):
+    """Author a tiny model in one more dialect; the graph and its file."""
+    path = model.folder / f"{dialect.name}.onnx"
+    with WeightFile(model.folder / f"{dialect.name}.onnx_data") as weights:
+        graph = author_graph(model.blueprint, dialect, weights, lambda _: model.weights)
+    onnx.save(graph.model, path)
+    return graph, path
+
+
+def run_projection(folder, dialect, plan, x, *, bias=None, optimize=True):
+    """One projection of the rows of ``x``, float32, shape (rows, tokens, in), by a graph of its own: its products.
+
+    With ``bias`` the first product goes through ``add_norm`` beside a residual of zeros, as in a model.
+    """
+    width, outs = x.shape[-1], [len(matrix.scales) for matrix in plan.matrices]
+    linears = tuple(Linear(f"w{number}", f"b{number}") for number in range(len(outs)))
+    tensors = {"b0": bias, "one": np.ones(outs[0], np.float32), "nil": np.zeros(outs[0], np.float32)}
+    parameters = Parameters(_Tensors(tensors), {name: name for name in tensors}, ())
+    with WeightFile(folder / "one.onnx_data") as weights:
+        g = GraphBuilder("one", weights)
+        ids = g.input("input_ids", ("rows", "tokens"))
+        table = g.weight("table", lambda: np.ascontiguousarray(x.reshape(-1, width)))
+        bound = plan.input.lower_bound if isinstance(plan.input, RangePerToken) else None
+        block = Projection(linears=linears, source="norm" if bound is None else "activation", lower_bound=bound)
+        products = dialect.project(g, parameters, g.op("Gather", [table, ids]), block)
+        if bias is not None:
+            norm = Norm("one", "nil", EPS)
+            residual = g.op("Mul", [products[0], g.scalar(0.0)])
+            products = (dialect.add_norm(g, parameters, products[0], residual, "b0", norm),)
+        for number, product in enumerate(products):
+            g.output(product, f"y{number}", ("rows", "tokens", outs[number]))
+        model = g.model()
+    onnx.save(model, folder / "one.onnx")
+    found = open_session(folder / "one.onnx", optimize=optimize).run(
+        None, {"input_ids": np.arange(x.shape[0] * x.shape[1]).reshape(x.shape[:2])}
+    )
+    return found, [node.op_type for node in model.graph.node]
+
+
+def open_session(path, *, optimize=True):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    level = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(path, options)
+
+
+class _Tensors:
+    def __init__(self, tensors):
+        self._tensors = tensors
+
+    def get(self, name):
+        return self._tensors[name]

@@ -1,0 +1,156 @@
+"""Integer products in ONNX Runtime: the numbers of the same integers in NumPy, and no text for its neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from stonnx.graph.dialects import OrtCpuInt8
+from stonnx.graph.quantized import QuantizedProjection, RangePerToken, ScalePerToken
+from stonnx.testing import TinyModel
+from tests.graph import oracle
+from tests.graph.integers import (
+    EPS,
+    dequantized,
+    float_range,
+    integer_product,
+    open_session,
+    quantize_model,
+    quantized_matrix,
+    run_projection,
+    write_model,
+)
+
+WIDTH = 48
+MULTIPLIERS = np.random.default_rng(3).uniform(0.3, 1.0, WIDTH).astype(np.float32)
+PER_TENSOR = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulInteger"}
+SIGNS = pytest.mark.parametrize("unsigned", [False, True])
+
+
+def inputs(shape=(3, 5, WIDTH), low=-np.inf):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=shape) * np.exp(rng.normal(size=(*shape[:2], 1)))
+    return np.maximum(x, low).astype(np.float32)
+
+
+def matrices(outs, limit=64):
+    rng = np.random.default_rng(1)
+    return tuple(quantized_matrix(rng.normal(size=(WIDTH, out)).astype(np.float32), limit) for out in outs)
+
+
+def int8(plan, *, unsigned):
+    return OrtCpuInt8({"w0": plan}, unsigned_weights=unsigned)
+
+
+@SIGNS
+@pytest.mark.parametrize("multipliers", [None, MULTIPLIERS])
+@pytest.mark.parametrize("zero_point", [None, 100, 160])  # None: a fixed range
+def test_products_are_those_of_the_integers(tmp_path, zero_point, multipliers, unsigned):
+    x = inputs()
+    how = float_range(x, multipliers)
+    if zero_point is not None:
+        how = ScalePerToken(multipliers=multipliers, zero_point=zero_point)
+    plan = QuantizedProjection(input=how, matrices=matrices((16, 24, 32)))
+    found, operators = run_projection(tmp_path, int8(plan, unsigned=unsigned), plan, x)
+    assert operators.count("QuantizeLinear") == 1  # the common input, once
+    for number, y in enumerate(found):
+        expected = integer_product(x, plan, number)
+        assert y.shape == expected.shape == (3, 5, (16, 24, 32)[number])
+        np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+        # Integers that were off alike on both sides would pass the line above.
+        exact = x.astype(np.float64) @ dequantized(plan, number)
+        assert np.abs(y - exact).max() < 0.05 * np.abs(exact).max()
+
+
+@SIGNS
+@pytest.mark.parametrize("multipliers", [None, MULTIPLIERS])
+@pytest.mark.parametrize("bound", [-0.1701, 0.0])
+def test_a_range_per_token_counts_from_its_bound(tmp_path, bound, multipliers, unsigned):
+    x, bias = inputs(low=bound), np.random.default_rng(4).normal(size=16).astype(np.float32)
+    how = RangePerToken(multipliers=multipliers, lower_bound=bound)
+    plan = QuantizedProjection(input=how, matrices=matrices((16,)))
+    (found,), _ = run_projection(tmp_path, int8(plan, unsigned=unsigned), plan, x, bias=bias)
+    expected = oracle.layer_norm(integer_product(x, plan) + bias, 1.0, 0.0, EPS)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    exact = oracle.layer_norm(x.astype(np.float64) @ dequantized(plan) + bias, 1.0, 0.0, EPS)
+    assert np.abs(found - exact).max() < 0.1
+
+
+def test_unsigned_weights_of_eight_bits_are_exact_on_every_cpu(tmp_path):
+    x = np.abs(inputs())  # all integers large: where sums of two products saturate, they do so here
+    plan = QuantizedProjection(input=float_range(x), matrices=matrices((32,), limit=127))
+    (found,), _ = run_projection(tmp_path, int8(plan, unsigned=True), plan, x)
+    np.testing.assert_allclose(found, integer_product(x, plan), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["scale", "range"])
+def test_a_token_of_zeros_is_no_division_by_zero(tmp_path, kind):
+    x = inputs(low=0.0)
+    x[1, 2] = 0
+    if kind == "scale":
+        how = ScalePerToken(multipliers=None, zero_point=100)
+    else:
+        how = RangePerToken(multipliers=None, lower_bound=0.0)
+    plan = QuantizedProjection(input=how, matrices=matrices((16,)))
+    (found,), _ = run_projection(tmp_path, int8(plan, unsigned=True), plan, x)
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[1, 2], 0)
+
+
+@SIGNS
+@pytest.mark.parametrize("hidden_act", ["gelu", "relu"])
+def test_a_text_does_not_depend_on_its_neighbours(author, equal, hidden_act, unsigned):
+    model = author(TinyModel(hidden_act=hidden_act))
+    _, path = write_model(model, OrtCpuInt8(quantize_model(model), unsigned_weights=unsigned))
+    session = open_session(path)
+    (together,) = session.run(None, {"input_ids": equal})
+    for row, ids in enumerate(equal):
+        (alone,) = session.run(None, {"input_ids": ids[None]})
+        assert np.abs(alone[0] - together[row]).max() <= 1e-4
+
+
+@SIGNS
+def test_a_model_is_close_to_its_float32_graph(author, equal, unsigned):
+    model = author(TinyModel())
+    graph, path = write_model(model, OrtCpuInt8(quantize_model(model), unsigned_weights=unsigned))
+    (found,) = open_session(path).run(None, {"input_ids": equal})
+    (expected,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal})
+    assert (found * expected).sum(axis=1).min() > 0.998  # both normalised
+    assert np.abs(found - expected).max() > 1e-5
+    assert graph.operators["MatMulIntegerToFloat"] == 2 * 6
+    assert "MatMul" not in graph.operators
+
+
+@pytest.mark.parametrize("kinds", [("fixed",) * 3, ("scale",) * 3])
+def test_no_scale_is_that_of_a_whole_batch(author, kinds, tmp_path):
+    model = author(TinyModel())
+    graph, path = write_model(model, OrtCpuInt8(quantize_model(model, (*kinds, "range"))))
+    assert not PER_TENSOR & graph.operators.keys()
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(path, options)  # nor does ONNX Runtime make one of it
+    optimised = onnx.load(tmp_path / "optimised.onnx", load_external_data=False)
+    assert not PER_TENSOR & {node.op_type for node in optimised.graph.node}
+
+
+@pytest.mark.parametrize("absent", range(4))
+def test_what_is_absent_stays_in_float32(author, equal, absent):
+    model = author(TinyModel())
+    kinds = [None if number == absent else kind for number, kind in enumerate(("fixed", "scale", "fixed", "range"))]
+    graph, path = write_model(model, OrtCpuInt8(quantize_model(model, kinds), unsigned_weights=True))
+    maps = (3, 1, 1, 1)[absent]
+    assert graph.operators["MatMul"] == 2 * maps
+    assert graph.operators["MatMulIntegerToFloat"] == 2 * (6 - maps)
+    (found,) = open_session(path).run(None, {"input_ids": equal})
+    (expected,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal})
+    assert (found * expected).sum(axis=1).min() > 0.998
+
+
+def test_with_nothing_quantised_the_graph_is_the_float32_one(author, equal):
+    model = author(TinyModel(hidden_act="relu"))  # GELU would be in its tanh form
+    _, path = write_model(model, OrtCpuInt8({}))
+    (found,) = open_session(path).run(None, {"input_ids": equal})
+    np.testing.assert_array_equal(found, model.sessions["ort_cpu"].run(None, {"input_ids": equal})[0])

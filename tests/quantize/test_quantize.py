@@ -1,0 +1,167 @@
+"""``quantize`` from a tiny model to integers: what comes out, what it was measured to be, and what it leaves."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import numpy as np
+import onnx
+import pytest
+
+from stonnx.checkpoint import Weights, read_model, resolve_source
+from stonnx.graph import WeightFile, author_graph, draw
+from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
+from stonnx.graph.quantized import FixedRange, RangePerToken, ScalePerToken
+from stonnx.quantize import FULL_RANGE, SEVEN_BITS, Bench, Target, quantize
+from stonnx.quantize.sessions import embed_rows
+from stonnx.runtime.tokenize import TextTokenizer
+from stonnx.testing import TinyModel, make_tiny_model
+from stonnx.verify.metrics import compare
+
+pytest.importorskip("onnxruntime")
+
+WORDS = "hello world of and to in is a text number river stone paper light".split()
+TARGETS = (
+    Target(limit=FULL_RANGE, wanted=("high", "balanced")),
+    Target(limit=FULL_RANGE, wanted=("balanced",)),
+    Target(limit=SEVEN_BITS, wanted=("balanced",)),
+)
+
+
+def some_texts(count, seed):
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, int(rng.integers(1, 30)))) for _ in range(count)]
+
+
+class Workbench:
+    """A tiny model with its float32 graph, and token rows to quantise it with."""
+
+    def __init__(self, folder, model, stack):
+        source = resolve_source(make_tiny_model(folder / "model", model))
+        spec = read_model(source)
+        weights = stack(Weights.open(source, spec.transformer_path))
+        self.folder = folder / "graphs"
+        self.folder.mkdir()
+        self.bench = Bench(
+            blueprint=draw(spec, weights),
+            folder=self.folder,
+            weights=stack(WeightFile(self.folder / "model.onnx_data")),
+            float_graph=self.folder / "model.onnx",
+            open_weights=lambda path: stack(Weights.open(source, path)),
+        )
+        graph = author_graph(self.bench.blueprint, OrtCpu(), self.bench.weights, self.bench.open_weights)
+        onnx.save(graph.model, self.bench.float_graph)
+        self.bench.weights.flush()
+        tokenizer = TextTokenizer(source.path / "tokenizer.json", max_tokens=spec.max_tokens)
+        self.calibration, self.held_out = (tokenizer.rows(some_texts(40, seed)) for seed in (1, 2))
+
+    def quantize(self, targets=TARGETS, **options):
+        rows = {"calibration": self.calibration, "held_out": self.held_out}
+        return quantize(self.bench, **rows, targets=targets, **options)
+
+    def measure(self, projections):
+        """The fidelity of these integers on the held-out texts, by a graph of their own."""
+        path = self.folder / "again.onnx"
+        with WeightFile(self.folder / "again.onnx_data") as weights:
+            dialect = OrtCpuInt8(projections, unsigned_weights=True)
+            onnx.save(author_graph(self.bench.blueprint, dialect, weights, self.bench.open_weights).model, path)
+        graphs = (path, self.bench.float_graph)
+        vectors = [embed_rows(graph, self.held_out, dimension=self.bench.blueprint.dimension) for graph in graphs]
+        return compare(*vectors).fidelity
+
+
+@pytest.fixture
+def workbench(tmp_path):
+    """A function: options of TinyModel in, a workbench out."""
+    with ExitStack() as stack:
+        yield lambda **options: Workbench(tmp_path, TinyModel(**options), stack.enter_context)
+
+
+def largest(model):
+    return max(int(np.abs(m.values.astype(int)).max()) for p in model.projections.values() for m in p.matrices)
+
+
+@pytest.mark.parametrize("family", ["bert", "mpnet"])
+def test_every_target_gets_its_model(workbench, family):
+    work = workbench(family=family, max_tokens=48)
+    before = {path.name: path.read_bytes() for path in work.folder.iterdir()}
+    steps = []
+    models = work.quantize(on_step=steps.append)
+    assert len(models) == len(TARGETS)
+    assert len(steps) == 2 + len(TARGETS)
+    for model, target in zip(models, TARGETS, strict=True):
+        assert largest(model) == target.limit
+        kept = [step.site for step in model.selection.steps if step.kind == "float32"]
+        assert len(model.projections) + len(kept) == 2 * 4
+        assert not model.projections.keys() & set(kept)
+        for step in model.selection.steps:
+            if step.kind == "per token" and step.site not in kept:
+                assert isinstance(model.projections[step.site].input, ScalePerToken)
+        assert model.selection.fidelity.texts == 40
+    assert {path.name: path.read_bytes() for path in work.folder.iterdir()} == before
+
+
+def test_the_class_is_reached_by_what_comes_out(workbench):
+    work = workbench()
+    model = work.quantize(TARGETS[:1])[0]
+    assert model.selection.reached in ("lossless", "high")
+    assert work.measure(model.projections) == model.selection.fidelity
+    assert model.selection.fidelity.max_abs_diff > 1e-5  # these are integers
+
+
+def test_inputs_are_quantised_as_their_kind_asks(workbench):
+    (model,) = workbench().quantize((Target(limit=FULL_RANGE, wanted=("balanced",)),))
+    for site, projection in model.projections.items():
+        if site.endswith(".output.dense.weight") and "attention" not in site:
+            assert isinstance(projection.input, RangePerToken)
+            assert projection.input.multipliers.max() <= 1
+        else:
+            assert isinstance(projection.input, FixedRange | ScalePerToken)
+        maps = 3 if "query" in site else 1
+        assert len(projection.matrices) == maps
+
+
+def test_weights_are_the_models(workbench):
+    """Integers times scales, multipliers taken out again, come to the weights of the checkpoint."""
+    work = workbench()
+    (model,) = work.quantize((Target(limit=FULL_RANGE, wanted=("balanced",)),))
+    for site, projection in model.projections.items():
+        matrix, weight = projection.matrices[0], work.bench.blueprint.parameters.get(site).T
+        found = matrix.values * matrix.scales * projection.input.multipliers[:, None]
+        assert np.abs(found - weight).max() < 0.05 * np.abs(weight).max()
+
+
+def test_deterministic(workbench):
+    work = workbench()
+    for first, second in zip(work.quantize(), work.quantize(), strict=True):
+        assert first.selection == second.selection
+        assert first.projections.keys() == second.projections.keys()
+        for one, other in zip(first.projections.values(), second.projections.values(), strict=True):
+            np.testing.assert_array_equal(one.input.multipliers, other.input.multipliers)
+            for left, right in zip(one.matrices, other.matrices, strict=True):
+                np.testing.assert_array_equal(left.values, right.values)
+                np.testing.assert_array_equal(left.scales, right.scales)
+
+
+def test_where_no_class_is_reached_the_cheapest_model_says_so(workbench, monkeypatch):
+    monkeypatch.setattr("stonnx.quantize.selection.class_failures", lambda *_, **__: ("too far",))
+    monkeypatch.setattr("stonnx.quantize.run.classify", lambda _: None)
+    (model,) = workbench().quantize(TARGETS[:1])
+    assert (model.selection.steps, model.selection.reached) == ((), None)
+    assert len(model.projections) == 8
+
+
+@pytest.mark.parametrize("moment", ["rounding", "measuring"])
+def test_an_interrupt_leaves_no_trial(workbench, moment, monkeypatch):
+    work = workbench()
+    before = sorted(path.name for path in work.folder.iterdir())
+
+    def interrupted(*_, **__):
+        assert "trial.onnx" in {path.name for path in work.folder.iterdir()} or moment == "rounding"
+        raise KeyboardInterrupt
+
+    name = {"rounding": "stonnx.quantize.run.quantize_projections", "measuring": "stonnx.quantize.run.compare"}[moment]
+    monkeypatch.setattr(name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        work.quantize()
+    assert sorted(path.name for path in work.folder.iterdir()) == before
