@@ -12,7 +12,8 @@ from stonnx.quantize.projections import Candidate
 
 __all__ = ["QuantizedClass", "Selection", "Step", "select_steps", "steps_by_gain"]
 
-_ROOM = 0.9  # of what a class allows to be lost: the held-out texts are few, and others are to keep the class as well
+# Of what a class allows the cosines to lose: the held-out texts are few, and others are to keep the class as well.
+_ROOM = 0.9
 _MOST_FLOAT = 1 / 2  # of the projections; with more of them in float32 little would be left of the gain
 
 QuantizedClass = Literal["lossless", "high", "balanced"]
