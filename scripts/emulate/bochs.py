@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import lzma
 import os
 import re
@@ -26,9 +27,13 @@ _CYLINDER_BYTES = 16 * 63 * 512  # the unit of a disk's size
 _COMMAND_LINE = (
     "console=ttyS0 loglevel=1 no5lvl mitigations=off nokaslr tsc=reliable no_timer_check random.trust_cpu=on"
 )
-_SKIPPED = re.compile(r"libonnxruntime\.so|/tests?/|__pycache__|onnxruntime/(tools|transformers|quantization)")
+_SKIPPED = re.compile(
+    r"libonnxruntime\.so|/tests?/|__pycache__|onnxruntime/(tools|transformers|quantization)"
+    r"|openvino/include/|openvino_(intel_[gn]pu|gguf|jax|paddle|pytorch|tensorflow)"
+)
 _SYSTEM = ("usr/bin/python3.13", "usr/lib/python3.13", "usr/lib64")
 _LIBRARIES = "c m dl rt util pthread stdc++ gcc_s gomp z expat ffi bz2 lzma crypto ssl uuid".split()
+_SCREEN = re.compile(rb'screen "(/dev/pts/\d+)"')
 _BEGIN, _END, _DONE = "=== probe ===", "=== end ===", "=== done ==="
 _FOLDERS = "bin dev mod proc r sys".split()
 # Linux drops AMX's tile data on a CPU without XFD, which Bochs 3.0 lacks, and then trips over the half that is left.
@@ -45,8 +50,8 @@ for d in proc dev tmp; do $b mkdir -p /r/$d; done
 $b mount -t proc proc /r/proc; $b mount -t devtmpfs dev /r/dev
 echo UNPACKED
 export PYTHONHOME=/usr PYTHONPATH=/site:/source PYTHONDONTWRITEBYTECODE=1
-$b chroot /r /usr/bin/python3.13 -u /work/probe.py /work /artifact {variant} /tmp/out.npz
-echo '{begin}'; $b base64 /r/tmp/out.npz; echo '{end}'; echo '{done}'
+$b chroot /r /usr/bin/python3.13 -u /guest/probe.py /guest /artifact /tmp/out.npz {variants}
+echo '{begin}'; [ ! -s /r/tmp/out.npz ] || $b base64 /r/tmp/out.npz; echo '{end}'; echo '{done}'
 exec $b sleep 100000
 """
 
@@ -90,10 +95,10 @@ def native(root: Path, program: str) -> list[str]:
     return [str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries), str(root / "usr/bin" / program)]
 
 
-def write_cd(root: Path, work: Path, variant: str) -> None:
+def write_cd(root: Path, work: Path, variants: list[str]) -> None:
     """``cd.iso``: boot loader, kernel, and a first file system whose ``init`` unpacks the disk and runs the probe."""
     loaded = modules(root)
-    init = _INIT.format(modules=" ".join(loaded), variant=variant, begin=_BEGIN, end=_END, done=_DONE)
+    init = _INIT.format(modules=" ".join(loaded), variants=" ".join(variants), begin=_BEGIN, end=_END, done=_DONE)
     entries = [(folder, 0o040755, b"") for folder in _FOLDERS]
     entries += [
         ("dev/console", 0o020600, b""),
@@ -115,9 +120,9 @@ def write_cd(root: Path, work: Path, variant: str) -> None:
     subprocess.run([*native(root, "xorriso"), "-as", "mkisofs", "-quiet", *image], check=True)
 
 
-def write_disk(store: Path, work: Path, source: Path, artifact: Path) -> None:
+def write_disk(root: Path, work: Path, folders: dict[str, Path]) -> None:
     """``disk.img``: a tar of all that the guest needs, padded to whole cylinders."""
-    root, image = store / "root-amd64", work / "disk.img"
+    image = work / "disk.img"
     libraries = "usr/lib/x86_64-linux-gnu"
     wanted = [path for name in _LIBRARIES for path in (root / libraries).glob(f"lib{name}[-.]*so*")]
     wanted += [root / libraries / "ld-linux-x86-64.so.2"]
@@ -130,10 +135,10 @@ def write_disk(store: Path, work: Path, source: Path, artifact: Path) -> None:
             add(root / name, name)
         for path in wanted:
             add(path, f"{libraries}/{path.name}")
-        for path, name in ((store / "site-amd64", "site"), (source, "source"), (artifact, "artifact")):
+        for name, path in folders.items():
             add(path, name)
         for name in ("probe.py", "kernels.onnx", "kernels.npz"):
-            add(work / name, f"work/{name}")
+            add(work / name, f"guest/{name}")
     os.truncate(image, -(-image.stat().st_size // _CYLINDER_BYTES) * _CYLINDER_BYTES)
 
 
@@ -175,16 +180,23 @@ def boot(root: Path, work: Path, minutes: int) -> str:
             stderr=terminal,
         )
         try:
-            return _serial(machine, work / "serial.log", deadline=time.monotonic() + 60 * minutes)
+            return _serial(machine, work, deadline=time.monotonic() + 60 * minutes)
         finally:
             machine.kill()  # `script` hangs up the terminal, which ends Bochs
             machine.wait()
 
 
-def _serial(machine: subprocess.Popen[bytes], log: Path, *, deadline: float) -> str:
-    text = ""
+def _serial(machine: subprocess.Popen[bytes], work: Path, *, deadline: float) -> str:
+    log, screen, text = work / "serial.log", None, ""
     while machine.poll() is None and time.monotonic() < deadline and _DONE not in text:
         time.sleep(2)
+        if screen is None and (found := _SCREEN.search((work / "terminal.log").read_bytes())):
+            screen = os.open(found[1], os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        if screen is not None:
+            # The screen is a terminal of its own: once 4 KiB of a blinking cursor wait in it, Bochs stands still.
+            with contextlib.suppress(OSError):
+                while os.read(screen, 65536):
+                    pass
         text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     return text
 
@@ -192,15 +204,15 @@ def _serial(machine: subprocess.Popen[bytes], log: Path, *, deadline: float) -> 
 def main() -> int:
     """Parse the command line, boot, and write ``emulated.npz``; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("--store", "--work", "--source", "--artifact"):
+    for name in ("--store", "--site", "--work", "--source", "--artifact"):
         parser.add_argument(name, type=Path, required=True)
-    for name in ("--cpu", "--variant"):
-        parser.add_argument(name, required=True)
+    parser.add_argument("--cpu", required=True)
     parser.add_argument("--minutes", type=int, default=int(os.environ.get("STONNX_EMULATE_MINUTES", "60")))
+    parser.add_argument("variants", nargs="+")
     given = parser.parse_args()
     root = given.store / "root-amd64"
-    write_cd(root, given.work, given.variant)
-    write_disk(given.store, given.work, given.source, given.artifact)
+    write_cd(root, given.work, given.variants)
+    write_disk(root, given.work, {"site": given.site, "source": given.source, "artifact": given.artifact})
     write_settings(root, given.work, given.cpu)
     text = boot(root, given.work, given.minutes).replace("\r", "")
     _, begun, rest = text.partition(_BEGIN + "\n")

@@ -7,7 +7,9 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-_ROUNDING = 0.999999  # cosine of vectors that differ by the order of float32 sums alone
+# The least cosine there may be between two CPUs. Sums in float32 end in other digits, and then a few integers behind
+# them round the other way: 0.9998 has been seen. A kernel that saturates gives 0.996.
+_ROUNDING, _INTEGERS = 0.999999, 0.9995
 
 
 def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -20,23 +22,33 @@ def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float6
 
 def main(cpu: str, native_file: str, emulated_file: str) -> int:
     """Compare two files that probe.py wrote; the exit code."""
-    native, emulated = dict(np.load(native_file)), dict(np.load(emulated_file))
-    for side, name in ((native, "native"), (emulated, cpu)):
+    sides = {"native": dict(np.load(native_file)), cpu: dict(np.load(emulated_file))}
+    for name, side in sides.items():
         worst = {key.removeprefix("kernel_"): int(side[key].max()) for key in side if key.startswith("kernel_")}
         exact = ", ".join(f"{key} {'exact' if not value else f'off by {value}'}" for key, value in worst.items())
         print(f"{name}: instruction sets {' '.join(side['features'].tolist()) or '-'}; kernels: {exact}")
-    for key, side in (("native", native), (cpu, emulated)):
-        if "refused_vectors" in side:
-            print(f"{key}: refused: {side['refused_vectors']}")
-    if "vectors" not in emulated:
-        return 0
+        for refused in (key for key in side if key.startswith("refused_")):
+            print(f"{name}: refused: {side[refused]}")
+    wanted, first = (str(sides[cpu]["names"][place]) for place in (0, -1))
+    stand_in = str(sides["native"]["names"][0])
+    exact_ones = sides[cpu]["float32"].tolist()
     alike = True
-    for key, label in (("vectors", "the same variant"), ("reference", "the first variant")):
-        if key in native:
-            found = cosines(native[key], emulated["vectors"])
-            difference = float(np.abs(native[key] - emulated["vectors"]).max())
-            print(f"{cpu} against native {label}: max |diff| {difference:.3g}, min cosine {found.min():.7f}")
-            alike = alike and (key != "vectors" or bool(found.min() >= _ROUNDING))
+    for ours, where, theirs in dict.fromkeys(
+        (
+            (wanted, "native", stand_in),
+            (wanted, cpu, stand_in),
+            (stand_in, "native", stand_in),
+            (wanted, "native", first),
+            (first, "native", first),
+        )
+    ):
+        a, b = sides[cpu].get(f"vectors_{ours}"), sides[where].get(f"vectors_{theirs}")
+        if a is None or b is None or (ours, cpu) == (theirs, where):
+            continue
+        found, difference = cosines(a, b), float(np.abs(a - b).max())
+        print(f"{ours} on {cpu}, {theirs} {where}: max |diff| {difference:.3g}, min cosine {found.min():.7f}")
+        if theirs != first or ours == first:
+            alike &= bool(found.min() >= (_ROUNDING if ours in exact_ones else _INTEGERS))
     return 0 if alike else 1
 
 

@@ -1,6 +1,7 @@
-"""What runs on both sides: the matrix kernels, and a variant's vectors of a few texts.
+"""What runs on both sides: the matrix kernels, and the vectors of a few texts, from variants of an artifact.
 
-usage: probe.py FOLDER ARTIFACT VARIANT OUT; FOLDER has ``kernels.onnx`` and ``kernels.npz``. Needs no onnx.
+usage: probe.py FOLDER ARTIFACT OUT VARIANT...; FOLDER has ``kernels.onnx`` and ``kernels.npz``. Needs no onnx.
+The artifact's first variant runs too.
 """
 
 from __future__ import annotations
@@ -51,21 +52,23 @@ def vectors(artifact: str, variant: str) -> NDArray[np.float32]:
     return np.stack([encoder.encode(text) for text in TEXTS])
 
 
-def main(folder: str, artifact: str, variant: str, out: str) -> None:
+def main(folder: str, artifact: str, out: str, *names: str) -> None:
     """Write OUT; a variant that this CPU may not run leaves its error's message there instead of vectors."""
     from stonnx import Artifact
     from stonnx.artifact.machine import cpu_features
     from stonnx.errors import UnsupportedModelError
 
     start = time.monotonic()
+    variants = {variant.name: variant for variant in Artifact.open(artifact).manifest.variants}
     found: dict[str, NDArray[np.generic]] = {"features": np.array(sorted(cpu_features()), dtype=str)}
     found.update(kernel_errors(Path(folder)))
-    first = Artifact.open(artifact).manifest.variants[0].name
-    for key, name in (("vectors", variant), ("reference", first)):
+    found["float32"] = np.array([name for name in variants if variants[name].precision == "fp32"])
+    found["names"] = np.array(list(dict.fromkeys([*names, next(iter(variants))])))
+    for name in found["names"].tolist():
         try:
-            found[key] = vectors(artifact, name)
+            found[f"vectors_{name}"] = vectors(artifact, name)
         except UnsupportedModelError as exc:
-            found[f"refused_{key}"] = np.array(str(exc))
+            found[f"refused_{name}"] = np.array(str(exc))
     np.savez(out, **found)  # type: ignore[arg-type]
     print(f"  took {time.monotonic() - start:.0f} s", file=sys.stderr)
 

@@ -49,14 +49,15 @@ need_qemu() {
     rm -f "$store"/qemu-user_*.deb
 }
 
-# $store/site-ARCH: what stonnx needs to run an artifact, in the versions of the native side.
-need_site() { # ARCH
-    local site=$store/site-$1 machine=x86_64 tag platforms=() wanted
+# SITE: what stonnx needs to run a variant, in the versions of the native side.
+need_site() { # ARCH SITE PACKAGES...
+    local site=$2 machine=x86_64 tag platforms=() wanted
     [[ $1 == arm64 ]] && machine=aarch64
-    wanted=$("$python" -c 'from importlib.metadata import version as v
-print(*(f"{n}=={v(n)}" for n in ("numpy", "onnxruntime", "tokenizers")))')
+    shift 2
+    wanted=$("$python" -c 'import sys; from importlib.metadata import version
+print(*(f"{name}=={version(name)}" for name in sys.argv[1:]))' "$@")
     [[ -e $site/.wanted && $(<"$site/.wanted") == "$wanted" ]] && return
-    for tag in manylinux_2_28 manylinux_2_27 manylinux_2_17 manylinux2014; do platforms+=(--platform "${tag}_$machine"); done
+    for tag in manylinux_2_{35,34,31,28,27,17} manylinux2014; do platforms+=(--platform "${tag}_$machine"); done
     echo "Fetching wheels ($machine: $wanted) ..." >&2
     rm -rf "$site"
     # shellcheck disable=SC2086  # $wanted is a list of words
