@@ -32,7 +32,7 @@ from time import perf_counter
 start = perf_counter()
 from stonnx import Encoder
 imported = perf_counter()
-encoder = Encoder.load(sys.argv[1])
+encoder = Encoder.load(sys.argv[1], variant=sys.argv[2])
 loaded = perf_counter()
 encoder.encode("A sentence to begin with.")
 ready = perf_counter()
@@ -55,7 +55,7 @@ mark("import onnxruntime, tokenizers")
 from stonnx.artifact import Artifact
 from stonnx.artifact.onnx_check import check_graph
 artifact = Artifact.open(sys.argv[1])
-variant = stonnx.runtime.loading.choose_variant(artifact, "auto")
+variant = stonnx.runtime.loading.choose_variant(artifact, sys.argv[2])
 check_graph(artifact, variant)
 mark("open and check the graph")
 spec = artifact.manifest.tokenizer
@@ -74,6 +74,7 @@ def main() -> None:
     """Parse, measure, write."""
     parser = _common.parser(__doc__)
     parser.add_argument("--artifact", type=Path, help="a converted model (default: MiniLM, converted first)")
+    parser.add_argument("--variant", default="auto")
     parser.add_argument("--repeats", type=int, default=9)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -86,11 +87,16 @@ def main() -> None:
         results = {
             "empty_process": _median_seconds("print('{}')", [], args.repeats),
             "import_stonnx": _median_seconds(_IMPORT, [], args.repeats),
-            "load_and_one_text": _median_seconds(_FIRST_TEXT, [str(artifact)], args.repeats),
-            "parts": _median_seconds(_PARTS, [str(artifact)], args.repeats),
+            "load_and_one_text": _median_seconds(_FIRST_TEXT, [str(artifact), args.variant], args.repeats),
+            "parts": _median_seconds(_PARTS, [str(artifact), args.variant], args.repeats),
         }
     del results["parts"]["process"]  # wall time, and the steps would overlap in it
-    results_named = {"artifact": artifact.name, "repeats": args.repeats, "median_seconds": results}
+    results_named = {
+        "artifact": artifact.name,
+        "variant": args.variant,
+        "repeats": args.repeats,
+        "median_seconds": results,
+    }
     print(json.dumps(results, indent=2), file=sys.stderr)
     _common.write_result("startup", results_named, args)
 
