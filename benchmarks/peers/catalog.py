@@ -178,7 +178,7 @@ LEFT_OUT: Mapping[str, str] = {
 
 
 def stonnx_sides(variants: list[str]) -> list[Side]:
-    """The sides of stonnx itself: ``auto``, every variant of the artifact, and int8 in one-thread streams."""
+    """The sides of stonnx itself: ``auto``, every variant of the artifact, and ONNX Runtime's in one-thread streams."""
     sides = [
         Side(key=f"stonnx-{name}", title=f"stonnx {name}", env="", backend="stonnx_encoder", options={"variant": name})
         for name in ("auto", *variants)
@@ -192,7 +192,7 @@ def stonnx_sides(variants: list[str]) -> list[Side]:
             options={"variant": name, "streams": "all"},
         )
         for name in variants
-        if name.startswith("int8")
+        if name.startswith(("fp32", "int8"))
     ]
     return [*sides, *streams]
 

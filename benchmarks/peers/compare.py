@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ __all__ = ["Settings", "compare_on"]
 
 _SLICES = 4
 _LATENCY_TEXTS, _LATENCY_TURN = 50, 10
-_WARM_UP_TEXTS = 64
+_WARM_UP_TEXTS = 16
+_TOO_SLOW = 8.0  # times the original's time for these: waiting for such a side would take the whole run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,8 +207,11 @@ def _start(entries: Sequence[Entry], jobs: dict[str, Job], work: Path, settings:
 
 def _measure(entries: Sequence[Entry], texts: Texts, work: Path, settings: Settings) -> None:
     plan = Plan(rounds=settings.rounds, seconds=settings.seconds)
-    for entry in entries:
-        embed(entry, sorted(texts.mix, key=len)[:: max(1, len(texts.mix) // _WARM_UP_TEXTS)], work / "warm-up.npy")
+    warm_up = sorted(texts.mix, key=len)[:: max(1, len(texts.mix) // _WARM_UP_TEXTS)]
+    seconds = [_timed_warm_up(entry, warm_up, work) for entry in entries]
+    for entry, mine in zip(entries, seconds, strict=True):
+        if entry.worker and mine > _TOO_SLOW * seconds[0]:
+            entry.drop(f"too slow: {mine:.0f} s for {len(warm_up)} texts, the original {seconds[0]:.1f} s")
     mix = [Unit(calls=[[texts.mix[index] for index in part]]) for part in texts.slices]
     take_turns(entries, "mix", mix, plan, out=work / "mix.npy")
     for length in LENGTHS:
@@ -215,6 +220,14 @@ def _measure(entries: Sequence[Entry], texts: Texts, work: Path, settings: Setti
     short = [[text] for text in texts.short]
     parts = [short[start : start + _LATENCY_TURN] for start in range(0, len(short), _LATENCY_TURN)]
     take_turns(entries, "latency", [Unit(calls=part, warm_up=part[:2]) for part in parts], plan)
+
+
+def _timed_warm_up(entry: Entry, texts: Sequence[str], work: Path) -> float:
+    """Seconds for the second time that a side encodes the texts; the first is to warm up."""
+    embed(entry, texts, work / "warm-up.npy")
+    start = perf_counter()
+    embed(entry, texts, work / "warm-up.npy")
+    return perf_counter() - start
 
 
 def _sts(entries: Sequence[Entry], path: Path, work: Path) -> None:
