@@ -16,7 +16,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "benchmarks" / "results"
-PEER_MODELS = ("all-MiniLM-L6-v2", "all-mpnet-base-v2", "m3e-base")
+PEER_RUNS = ("all-MiniLM-L6-v2-streams", "all-MiniLM-L6-v2", "all-mpnet-base-v2", "m3e-base")
 MACHINE = "amd-epyc"  # the processor whose results the READMEs show
 BEGIN, END = "<!-- results: begin, written by scripts/results_table.py -->", "<!-- results: end -->"
 
@@ -38,6 +38,7 @@ WORDS = {
         "commands": "Recorded in [`benchmarks/results/`](benchmarks/results/) by:",
         "peers": "Beside what else runs such a model, times the speed of sentence-transformers on torch in float32 on "
         "the same texts, and how close the vectors are (fidelity class; lowest cosine):",
+        "texts": "{model}, {texts:,} texts",
         "below": "below all classes",
         "more": "The whole tables, with lengths, latency and memory, are in [docs/benchmarks.md](docs/benchmarks.md). "
         "{cpu} with {sets}: without VNNI and bfloat16, int8 gains less than on a processor that has them.",
@@ -59,6 +60,7 @@ WORDS = {
         "commands": "记录在 [`benchmarks/results/`](benchmarks/results/)，由以下命令得到：",
         "peers": "与其他能运行同一模型的库相比：相同文本上，以 sentence-transformers（torch，float32）为 1 的倍数，"
         "以及向量有多接近（保真等级；最低余弦）：",
+        "texts": "{model}，{texts:,} 条文本",
         "below": "低于所有等级",
         "more": "完整的表格（长度、延迟、内存）见 [docs/benchmarks.md](docs/benchmarks.md)。"
         "{cpu}（{sets}）：没有 VNNI 和 bfloat16，int8 的收益比有这些指令的处理器小。",
@@ -118,7 +120,7 @@ def table(words: dict[str, str]) -> str:
 
 def peer_table(words: dict[str, str]) -> list[str]:
     """Speed and fidelity of every side on every model that was measured, the fastest first; nothing without results."""
-    found = [load(f"peers-{model}") for model in PEER_MODELS if (RESULTS / f"peers-{model}-{MACHINE}.json").is_file()]
+    found = [load(f"peers-{run}") for run in PEER_RUNS if (RESULTS / f"peers-{run}-{MACHINE}.json").is_file()]
     if not found:
         return []
     cells: dict[str, list[str]] = {}
@@ -126,32 +128,38 @@ def peer_table(words: dict[str, str]) -> list[str]:
         for side in result["results"]["sides"]:
             if "ratio" in side.get("mix", {}) and side.get("fidelity"):
                 cells.setdefault(side["title"], ["–"] * len(found))[at] = peer_cell(side, words)
-    first = {side["title"]: side.get("mix", {}).get("ratio", 0) for side in found[0]["results"]["sides"]}
-    titles = sorted(cells, key=lambda title: -first.get(title, 0))
+    ratios = [{s["title"]: s.get("mix", {}).get("ratio", 0.0) for s in result["results"]["sides"]} for result in found]
+    titles = sorted(cells, key=lambda title: [-of.get(title, 0.0) for of in ratios])
     machine = found[0]["machine"]
     more = words["more"].format(cpu=machine["cpu"], sets=", ".join(machine["instruction_sets"]))
     return [
         "",
         words["peers"],
         "",
-        row("", *(result["results"]["model"] for result in found)),
+        row("", *(words["texts"].format(**result["results"]) for result in found)),
         "|---" * (len(found) + 1) + "|",
         *(row(f"**{title}**" if title.startswith("stonnx") else title, *cells[title]) for title in titles),
         "",
         more,
         "",
         "```sh",
-        *(result["command"] for result in found),
+        *(peer_command(result) for result in found),
         "```",
     ]
+
+
+def peer_command(result: dict[str, Any]) -> str:
+    """The command of a run; the script's folder was not always recorded."""
+    return str(result["command"]).replace("benchmarks/run.py", "benchmarks/peers/run.py")
 
 
 def peer_cell(side: dict[str, Any], words: dict[str, str]) -> str:
     """A side's speed and fidelity on one model."""
     fidelity = side["fidelity"]
-    lowest = int(fidelity["cosine_min"] * 1e4) / 1e4  # cut, not rounded
+    lowest = fidelity["cosine_min"]
+    shown = "1" if lowest > 1 - 1e-6 else f"{int(lowest * 1e4) / 1e4:.4f}"  # cut, not rounded
     name = fidelity["class"] or words["below"]
-    return f"{side['mix']['ratio']:.2f} × ({name}; {lowest:.4f})"
+    return f"{side['mix']['ratio']:.2f} × ({name}; {shown})"
 
 
 def load(name: str) -> dict[str, Any]:
