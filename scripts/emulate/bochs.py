@@ -46,8 +46,8 @@ for m in {modules}; do $b insmod /mod/$m.ko; done
 until [ -b /dev/sda ]; do $b sleep 1; done
 $b mount -t tmpfs -o size=95% r /r
 $b tar -C /r -xf /dev/sda
-for d in proc dev tmp; do $b mkdir -p /r/$d; done
-$b mount -t proc proc /r/proc; $b mount -t devtmpfs dev /r/dev
+for d in proc sys dev tmp; do $b mkdir -p /r/$d; done
+$b mount -t proc proc /r/proc; $b mount -t sysfs sys /r/sys; $b mount -t devtmpfs dev /r/dev
 echo UNPACKED
 export PYTHONHOME=/usr PYTHONPATH=/site:/source PYTHONDONTWRITEBYTECODE=1
 $b chroot /r /usr/bin/python3.13 -u /guest/probe.py /guest /artifact /tmp/out.npz {variants}

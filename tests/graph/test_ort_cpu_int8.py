@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from stonnx.graph.dialects import OrtCpuInt8
+from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
 from stonnx.graph.quantized import QuantizedProjection, RangePerToken, ScalePerToken
 from stonnx.testing import TinyModel
 from tests.graph import oracle
@@ -147,6 +147,35 @@ def test_what_is_absent_stays_in_float32(author, equal, absent):
     (found,) = open_session(path).run(None, {"input_ids": equal})
     (expected,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal})
     assert (found * expected).sum(axis=1).min() > 0.998
+
+
+class Unfolded(OrtCpuInt8):
+    """Balances the input of an attention's output map by an operator of its own."""
+
+    name = "unfolded"
+
+    def attend(self, *args):
+        return OrtCpu.attend(self, *args)
+
+
+@SIGNS
+@pytest.mark.parametrize("kind", ["fixed", "scale"])
+def test_the_values_take_in_what_balances_the_context(author, equal, kind, unsigned):
+    model = author(TinyModel())
+    plans = quantize_model(model, ("fixed", kind, "fixed", "range"))
+    graphs = [write_model(model, make(plans, unsigned_weights=unsigned)) for make in (OrtCpuInt8, Unfolded)]
+    folded, apart = (graph.operators for graph, _ in graphs)
+    assert folded["Mul"] == apart["Mul"] - 2  # one a layer
+    found, expected = (open_session(path).run(None, {"input_ids": equal})[0] for _, path in graphs)
+    assert (found * expected).sum(axis=1).min() > 0.9999  # single integers may round the other way
+
+
+@pytest.mark.parametrize("first", [None, "fixed"])
+def test_an_output_map_balances_its_input_only_where_the_values_are_in_float32(author, first):
+    model = author(TinyModel())
+    plans = quantize_model(model, (first, "fixed", None, None))
+    operators = write_model(model, OrtCpuInt8(plans))[0].operators
+    assert operators["Mul"] == 2  # the first projection's or the output map's, in two layers
 
 
 def test_with_nothing_quantised_the_graph_is_the_float32_one(author, equal):

@@ -12,7 +12,7 @@ from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.graph import WeightFile, author_graph, draw
 from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
 from stonnx.graph.quantized import FixedRange, RangePerToken, ScalePerToken
-from stonnx.quantize import FULL_RANGE, SEVEN_BITS, Bench, Target, quantize
+from stonnx.quantize import FULL_RANGE, SEVEN_BITS, Bench, Target, quantize, trials
 from stonnx.quantize.sessions import embed_rows
 from stonnx.runtime.tokenize import TextTokenizer
 from stonnx.testing import TinyModel, make_tiny_model
@@ -57,6 +57,7 @@ class Workbench:
 
     def quantize(self, targets=TARGETS, **options):
         rows = {"calibration": self.calibration, "held_out": self.held_out}
+        options = {"natural": len(self.held_out)} | options
         return quantize(self.bench, **rows, targets=targets, **options)
 
     def measure(self, projections):
@@ -145,23 +146,56 @@ def test_deterministic(workbench):
 
 def test_where_no_class_is_reached_the_cheapest_model_says_so(workbench, monkeypatch):
     monkeypatch.setattr("stonnx.quantize.selection.class_failures", lambda *_, **__: ("too far",))
-    monkeypatch.setattr("stonnx.quantize.run.classify", lambda _: None)
+    monkeypatch.setattr("stonnx.quantize.trials.classify", lambda _: None)
     (model,) = workbench().quantize(TARGETS[:1])
     assert (model.selection.steps, model.selection.reached) == ((), None)
     assert len(model.projections) == 8
 
 
-@pytest.mark.parametrize("moment", ["rounding", "measuring"])
+@pytest.mark.parametrize("moment", ["rounding", "measuring", "drift"])
 def test_an_interrupt_leaves_no_trial(workbench, moment, monkeypatch):
     work = workbench()
     before = sorted(path.name for path in work.folder.iterdir())
 
     def interrupted(*_, **__):
-        assert "trial.onnx" in {path.name for path in work.folder.iterdir()} or moment == "rounding"
+        assert "trial_127.onnx" in {path.name for path in work.folder.iterdir()} or moment == "rounding"
         raise KeyboardInterrupt
 
-    name = {"rounding": "stonnx.quantize.run.quantize_projections", "measuring": "stonnx.quantize.run.compare"}[moment]
+    where = {"rounding": "run.quantize_projections", "measuring": "trials.compare", "drift": "trials.float_steps"}
+    name = f"stonnx.quantize.{where[moment]}"
     monkeypatch.setattr(name, interrupted)
+    monkeypatch.setattr("stonnx.quantize.selection.class_failures", lambda *_, **__: ("too far",))
     with pytest.raises(KeyboardInterrupt):
         work.quantize()
     assert sorted(path.name for path in work.folder.iterdir()) == before
+
+
+def test_odd_texts_count_for_the_lowest_cosine_alone(workbench):
+    work = workbench()
+    target = (Target(limit=FULL_RANGE, wanted=("balanced",)),)
+    natural, some = (work.quantize(target, natural=count)[0].selection.fidelity for count in (40, 25))
+    assert (natural.texts, some.texts) == (40, 40)
+    assert natural.cosine_min == some.cosine_min
+    assert natural.cosine_mean != some.cosine_mean
+
+
+def test_float32_goes_where_drift_was_measured(workbench, monkeypatch):
+    """The class wants four projections in float32: they are those that hurt the most by themselves."""
+    work, drifts = workbench(), []
+    monkeypatch.setattr("stonnx.quantize.selection.class_failures", lambda *_, **__: ("too far",))
+    original = trials.float_steps
+    monkeypatch.setattr(
+        trials,
+        "float_steps",
+        lambda candidates, drift, **how: drifts.append(drift) or original(candidates, drift, **how),
+    )
+    work.quantize((Target(limit=FULL_RANGE, wanted=("high", "balanced")),))
+    assert len(drifts) == 2
+    assert drifts[0] is drifts[1]  # measured once
+    assert len(drifts[0]) == 8
+    rows = len(range(4)) + len(range(4, 40, 8))
+    for losses in drifts[0].values():
+        assert losses.shape == (rows,)
+        assert losses.dtype == np.float32
+        assert 0 <= losses.max() < 0.01
+    assert max(losses.max() for losses in drifts[0].values()) > 1e-7

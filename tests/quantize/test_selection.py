@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stonnx.artifact import Fidelity
 from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, ScalePerToken
 from stonnx.quantize.projections import Candidate
-from stonnx.quantize.selection import Step, select_steps, steps_by_gain
+from stonnx.quantize.selection import Step, float_steps, select_steps, token_steps
 
 
 def fidelity(mean):
@@ -35,43 +35,59 @@ def some_steps(count):
     return tuple(Step(f"layer.{number}", "per token") for number in range(count))
 
 
+def one_stage(count):
+    return (lambda: some_steps(count),)
+
+
 @given(count=st.integers(1, 60), share=st.floats(0, 1))
 def test_the_smallest_number_of_steps_in_few_measurements(count, share):
     needed = round(share * count)
-    model, steps = Model(needed), some_steps(count)
-    found = select_steps(steps, model, wanted="balanced")
-    assert found.steps == steps[:needed]
+    model = Model(needed)
+    found = select_steps(one_stage(count), model, wanted="balanced")
+    assert found.steps == some_steps(count)[:needed]
     assert found.fidelity == fidelity(0.99999)
     assert len(model.asked) == len(set(model.asked)) <= 2 + math.ceil(math.log2(count))
 
 
+@given(first=st.integers(0, 20), second=st.integers(0, 20), share=st.floats(0, 1))
+def test_a_later_stage_is_asked_for_only_when_it_is_needed(first, second, share):
+    stages = [tuple(Step(f"{kind}.{n}", kind) for n in range(k)) for kind, k in (("token", first), ("float32", second))]
+    needed, asked = round(share * (first + second)), []
+    model = Model(needed)
+    found = select_steps((lambda: stages[0], lambda: asked.append(1) or stages[1]), model, wanted="balanced")
+    assert found.steps == (*stages[0], *stages[1])[:needed]
+    assert len(asked) == (needed > first)
+    assert len(model.asked) == len(set(model.asked))
+
+
 def test_where_nothing_is_needed_one_measurement_is_enough():
     model = Model(0)
-    found = select_steps(some_steps(30), model, wanted="high")
+    found = select_steps(one_stage(30), model, wanted="high")
     assert (found.steps, found.reached, model.asked) == ((), "lossless", [()])
 
 
 def test_where_all_steps_are_too_few_there_is_no_choice():
     model = Model(31)
-    assert select_steps(some_steps(30), model, wanted="balanced") is None
+    assert select_steps(one_stage(30), model, wanted="balanced") is None
     assert len(model.asked) == 2
 
 
 def test_without_steps_the_cheapest_model_is_all_there_is():
     assert select_steps((), Model(0), wanted="balanced").steps == ()
     assert select_steps((), Model(1), wanted="balanced") is None
+    assert select_steps(one_stage(0), Model(1), wanted="balanced") is None
 
 
 @pytest.mark.parametrize(("wanted", "bound"), [("lossless", 0.9999), ("high", 0.999), ("balanced", 0.997)])
 def test_a_class_is_wanted_with_some_room_to_spare(wanted, bound):
     lost = 1 - bound
     bare, spare = Model(3, below=1 - 0.98 * lost), Model(3, below=1 - 0.9 * lost)
-    assert len(select_steps(some_steps(8), bare, wanted=wanted).steps) == 3
-    assert select_steps(some_steps(8), spare, wanted=wanted).steps == ()
+    assert len(select_steps(one_stage(8), bare, wanted=wanted).steps) == 3
+    assert select_steps(one_stage(8), spare, wanted=wanted).steps == ()
 
 
 def test_the_class_that_is_told_is_the_one_that_was_measured():
-    found = select_steps(some_steps(4), Model(2, above=0.9995), wanted="balanced")
+    found = select_steps(one_stage(4), Model(2, above=0.9995), wanted="balanced")
     assert (len(found.steps), found.reached) == (2, "high")
 
 
@@ -91,12 +107,13 @@ def candidate(site, *, into=8, out=8, noise=0.2, closer_noise=0.1, movable=True)
     )
 
 
-def of_kind(steps, kind):
-    return [step.site for step in steps if step.kind == kind]
+def sites(steps, kind):
+    assert {step.kind for step in steps} <= {kind}
+    return [step.site for step in steps]
 
 
-def test_scales_per_token_come_first_by_what_they_gain_per_activation():
-    steps = steps_by_gain(
+def test_scales_per_token_by_what_they_gain_per_activation():
+    steps = token_steps(
         (
             candidate("little", noise=0.11),
             candidate("much, but wide", noise=0.5, into=64, out=64),
@@ -104,26 +121,41 @@ def test_scales_per_token_come_first_by_what_they_gain_per_activation():
             candidate("as close as it gets", noise=0.9, closer_noise=0.9, movable=False),
         )
     )
-    assert of_kind(steps, "per token") == ["much", "much, but wide", "little"]
-    assert [step.kind for step in steps] == ["per token"] * 3 + ["float32"] * 2
+    assert sites(steps, "per token") == ["much", "much, but wide", "little"]
 
 
-def test_float32_goes_where_a_weight_carries_the_most_noise():
-    steps = steps_by_gain(
-        (
-            candidate("quiet", closer_noise=0.01),
-            candidate("loud, but large", closer_noise=0.3, into=64, out=64),
-            candidate("loud", closer_noise=0.3),
-            candidate("less loud", closer_noise=0.2),
+def drift(**losses):
+    return {name.replace("_", " "): np.array(values, dtype=np.float32) for name, values in losses.items()}
+
+
+def test_float32_goes_where_a_weight_loses_the_most_of_what_the_class_allows():
+    candidates = tuple(
+        candidate(name, into=size, out=size)
+        for name, size in (
+            ("quiet", 8),
+            ("loud but large", 64),
+            ("loud", 8),
+            ("one text", 8),
+            ("less loud", 8),
+            ("no", 8),
         )
     )
-    assert of_kind(steps, "float32") == ["loud", "less loud"]
+    found = drift(
+        quiet=[1e-5, 1e-5],
+        loud_but_large=[3e-4, 3e-4],
+        loud=[3e-4, 3e-4],
+        one_text=[0.0, 4e-4],  # mean 2e-4: 0.2 of what "high" allows; and 0.04 of its lowest cosine
+        less_loud=[2e-4, 2e-4],  # the same 0.2, and 0.02
+        no=[0.0, 0.0],
+    )
+    assert sites(float_steps(candidates, found, wanted="high"), "float32") == ["loud", "one text", "less loud"]
 
 
-@given(noises=st.lists(st.floats(0, 1), max_size=12))
-def test_at_most_half_of_the_projections_stay_in_float32(noises):
-    candidates = tuple(candidate(str(number), closer_noise=noise) for number, noise in enumerate(noises))
-    steps = steps_by_gain(candidates)
-    assert len(of_kind(steps, "float32")) == len(noises) // 2
-    assert sorted(of_kind(steps, "per token"), key=int) == [str(number) for number in range(len(noises))]
+@given(losses=st.lists(st.floats(0, 1), max_size=12))
+def test_at_most_half_of_the_projections_stay_in_float32(losses):
+    candidates = tuple(candidate(str(number)) for number in range(len(losses)))
+    steps = float_steps(candidates, {str(n): np.array([loss]) for n, loss in enumerate(losses)}, wanted="high")
+    assert len(sites(steps, "float32")) == len(losses) // 2
+    kept = [losses[int(step.site)] for step in steps]
+    assert kept == sorted(losses, reverse=True)[: len(kept)]
     assert len(set(steps)) == len(steps)

@@ -54,6 +54,15 @@ def test_on_the_calling_thread_alone_the_rows_are_the_same(tokenizer_file, famil
     assert (alone.offsets.tolist(), alone.truncated) == (pooled.offsets.tolist(), pooled.truncated)
 
 
+@pytest.mark.parametrize("index", [[], [3], [5, 0, 0, 2], [0, 1, 2, 3, 4, 5]])
+def test_some_of_the_rows(tokenizer_file, index):
+    rows = TextTokenizer(tokenizer_file(), max_tokens=12).rows(TEXTS)
+    some = rows.take(np.array(index, dtype=np.int64))
+    found = [some.ids[a:b].tolist() for a, b in zip(some.offsets, some.offsets[1:], strict=False)]
+    assert found == [rows.ids[rows.offsets[i] : rows.offsets[i + 1]].tolist() for i in index]
+    assert (some.ids.dtype, some.offsets.dtype, len(some), some.truncated) == (np.int32, np.int64, len(index), 0)
+
+
 def test_no_texts(tokenizer_file):
     rows = TextTokenizer(tokenizer_file(), max_tokens=12).rows([])
     assert (len(rows), rows.truncated, rows.ids.dtype) == (0, 0, np.int32)

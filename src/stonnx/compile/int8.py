@@ -138,6 +138,7 @@ def author_int8(
         bench,
         calibration=tokenizer.rows((*(calibration_texts() if texts is None else texts), *calibration_edges())),
         held_out=tokenizer.rows((*selection_texts(), *selection_edges())),
+        natural=len(selection_texts()),
         targets=targets,
         on_step=on_step,
     )

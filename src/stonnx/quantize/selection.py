@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stonnx.artifact import Fidelity
-from stonnx.artifact.fidelity_class import class_failures, classify
+from stonnx.artifact.fidelity_class import BOUNDS, class_failures, classify
 from stonnx.quantize.projections import Candidate
 
-__all__ = ["QuantizedClass", "Selection", "Step", "select_steps", "steps_by_gain"]
+__all__ = ["Drift", "QuantizedClass", "Selection", "Step", "float_steps", "select_steps", "token_steps"]
 
 # Of what a class allows to be lost: the held-out texts are few, and others are to keep the class as well. More room
 # would go to chance: over a hundred texts it moves the overlap of neighbours by half a percent.
@@ -30,6 +33,9 @@ class Step(NamedTuple):
 Measure = Callable[[tuple[Step, ...]], Fidelity]
 """The fidelity of the model with these steps taken."""
 
+Drift = Mapping[str, NDArray[np.float32]]
+"""By site: what each of some texts loses of its cosine where that projection alone is int8, shape (texts,)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
@@ -46,51 +52,77 @@ class Selection:
     reached: QuantizedClass | None
 
 
-def steps_by_gain(candidates: Sequence[Candidate]) -> tuple[Step, ...]:
-    """All steps, the most worth taking first: scales per token, then float32.
-
-    A scale per token costs passes over the activations, float32 the gain of int8 in each multiplication. Up to half
-    of the projections may stay in float32.
-    """
+def token_steps(candidates: Sequence[Candidate]) -> tuple[Step, ...]:
+    """Scales per token, the most worth taking first: by the error that they save per number that goes in and out."""
     movable = [candidate for candidate in candidates if candidate.closer != candidate.projection]
     movable.sort(key=lambda candidate: (candidate.closer_noise - candidate.noise) / candidate.activations)
-    noisy = sorted(candidates, key=lambda candidate: -candidate.closer_noise / candidate.weights)
-    return (
-        *(Step(candidate.site, "per token") for candidate in movable),
-        *(Step(candidate.site, "float32") for candidate in noisy[: int(len(noisy) * _MOST_FLOAT)]),
-    )
+    return tuple(Step(candidate.site, "per token") for candidate in movable)
 
 
-def select_steps(steps: Sequence[Step], measure: Measure, *, wanted: QuantizedClass) -> Selection | None:
-    """Take as few of the steps, in their order, as a bisection finds to reach a class with some of its room to spare.
+def float_steps(candidates: Sequence[Candidate], drift: Drift, *, wanted: QuantizedClass) -> tuple[Step, ...]:
+    """Projections to keep in float32, the most worth keeping first; up to half of all.
+
+    What a projection is worth is its share of what the class allows to be lost: of the mean, and of the text that
+    suffers the most. It costs the gain of int8 in each of its multiplications.
 
     Args:
-        steps: All steps, the best first.
-        measure: Measures one choice; it is asked about ``log2(len(steps))`` times.
+        candidates: All projections.
+        drift: Of each.
+        wanted: The class to reach.
+    """
+    bounds = BOUNDS[wanted]
+
+    def worth(candidate: Candidate) -> float:
+        lost = drift[candidate.site]
+        shares = float(lost.mean()) / (1 - bounds.cosine_mean) + float(lost.max()) / (1 - bounds.cosine_min)
+        return shares / candidate.weights
+
+    ordered = sorted(candidates, key=worth, reverse=True)
+    return tuple(Step(candidate.site, "float32") for candidate in ordered[: int(len(ordered) * _MOST_FLOAT)])
+
+
+def select_steps(
+    stages: Sequence[Callable[[], Sequence[Step]]], measure: Measure, *, wanted: QuantizedClass
+) -> Selection | None:
+    """Take as few steps as bisections find to reach a class with some of its room to spare.
+
+    Args:
+        stages: Each gives steps, the best first; asked only where all steps of those before it do not suffice.
+        measure: Measures one choice; asked about ``log2(number of steps)`` times, never twice about the same.
         wanted: The class to reach.
 
     Returns:
         The smallest choice found that reaches the class; None where all steps together do not.
     """
 
-    def attempt(count: int) -> tuple[Selection, bool]:
-        taken = tuple(steps[:count])
+    def attempt(taken: tuple[Step, ...]) -> tuple[Selection, bool]:
         fidelity = measure(taken)
         found = Selection(steps=taken, fidelity=fidelity, reached=classify(fidelity))
         return found, not class_failures(fidelity, wanted, room=_ROOM)
 
-    best, enough = attempt(0)
-    if enough:
-        return best
-    best, enough = attempt(len(steps))
-    if not enough:
-        return None
-    fewest, number = 0, len(steps)
-    while number - fewest > 1:
-        middle = (fewest + number) // 2
-        found, enough = attempt(middle)
+    taken: tuple[Step, ...] = ()
+    best, enough = attempt(taken)
+    for steps in stages:
         if enough:
+            return best
+        more = tuple(steps())
+        if more:
+            best, enough = _bisect(attempt, taken, more)
+        taken = (*taken, *more)
+    return best if enough else None
+
+
+def _bisect(
+    attempt: Callable[[tuple[Step, ...]], tuple[Selection, bool]], taken: tuple[Step, ...], more: tuple[Step, ...]
+) -> tuple[Selection, bool]:
+    """The fewest of ``more`` that are enough, where ``taken`` is not; all of them where even they are not."""
+    best, enough = attempt((*taken, *more))
+    fewest, number = 0, len(more)
+    while enough and number - fewest > 1:
+        middle = (fewest + number) // 2
+        found, is_enough = attempt((*taken, *more[:middle]))
+        if is_enough:
             best, number = found, middle
         else:
             fewest = middle
-    return best
+    return best, enough

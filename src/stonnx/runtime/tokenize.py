@@ -47,6 +47,17 @@ class TokenRows:
         """Token count of each row, int64, shape (rows)."""
         return np.diff(self.offsets)
 
+    def take(self, index: NDArray[np.int64]) -> TokenRows:
+        """Some of the rows, in the order of ``index``; ``truncated`` is not counted again.
+
+        Args:
+            index: Row numbers, shape (chosen rows,).
+        """
+        chosen = [self.ids[self.offsets[row] : self.offsets[row + 1]] for row in index]
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[index])])
+        ids = np.concatenate(chosen) if chosen else self.ids[:0]
+        return TokenRows(ids=ids, offsets=offsets, truncated=0)
+
 
 class TextTokenizer:
     """The tokenizer of an artifact, with its own limit. Safe to call from several threads.

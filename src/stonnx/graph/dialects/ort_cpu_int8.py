@@ -7,6 +7,8 @@ Why these operators (docs/decisions/0007-int8.md):
   leaves the kernel. A scale per token is closer and costs more passes; behind an activation it always is one,
   because the spread between tokens is too wide there.
 * Neither lets a text's vector depend on its neighbours in the batch.
+* What balances the input of an attention's output map is folded into the scales of the values: a context is a weighted
+  mean of values, component by component.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from stonnx.graph.blocks import Activation, Projection
+from stonnx.graph.blocks import Activation, AttentionBlock, GraphInputs, Projection
 from stonnx.graph.builder import CONTRIB, GraphBuilder
 from stonnx.graph.dialects.ort_cpu import OrtCpu
 from stonnx.graph.parameters import Parameters
@@ -44,6 +46,16 @@ class OrtCpuInt8(OrtCpu):
         self._unsigned = unsigned_weights
         self._offsets_by_bias: dict[str, NDArray[np.float32]] = {}
         self._leading: str | None = None
+        self._balanced: dict[
+            str, tuple[str, NDArray[np.float32]]
+        ] = {}  # weight of a value map: output map, multipliers
+
+    def attend(self, g: GraphBuilder, p: Parameters, x: str, inputs: GraphInputs, block: AttentionBlock) -> str:
+        """As in float32; where both maps are quantised, the values come out balanced for the output map."""
+        first, output = (self._projections.get(linear.weight) for linear in (block.query, block.output))
+        if first is not None and output is not None and output.input.multipliers is not None:
+            self._balanced[block.value.weight] = (block.output.weight, output.input.multipliers)
+        return super().attend(g, p, x, inputs, block)
 
     def project(self, g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:
         """Quantise the input once, then one integer product per map; float32 where nothing is quantised."""
@@ -51,7 +63,7 @@ class OrtCpuInt8(OrtCpu):
         plan = self._projections.get(site)
         if plan is None:
             return super().project(g, p, x, block)
-        if plan.input.multipliers is not None:
+        if plan.input.multipliers is not None and all(site != output for output, _ in self._balanced.values()):
             multipliers = plan.input.multipliers
             x = g.op("Mul", [x, g.weight(f"{site}.multipliers", lambda: multipliers)])
         pairs = list(zip(block.linears, plan.matrices, strict=True))
@@ -124,10 +136,17 @@ class OrtCpuInt8(OrtCpu):
         """One integer product, as float32."""
         label = f"{name}.uint8" if self._unsigned else f"{name}.int8"
         values = g.integers(label, lambda: _shifted(matrix.values) if self._unsigned else matrix.values)
-        inputs = [x, values, scale, g.weight(f"{name}.scales", lambda: matrix.scales), zero]
+        inputs = [x, values, scale, self._scales(g, name, matrix), zero]
         if self._unsigned:
             inputs.append(g.uint8(128))
         return g.op("MatMulIntegerToFloat", inputs, domain=CONTRIB)
+
+    def _scales(self, g: GraphBuilder, name: str, matrix: QuantizedMatrix) -> str:
+        """The scales of a matrix's columns, with what is folded into them."""
+        if name not in self._balanced:
+            return g.weight(f"{name}.scales", lambda: matrix.scales)
+        output, multipliers = self._balanced[name]
+        return g.weight(f"{name}.scales*{output}.multipliers", lambda: matrix.scales * multipliers)
 
     def _rows_tokens(self, g: GraphBuilder, x: str) -> str:
         """The leading two sizes of ``x``, int64, shape (2,); once per graph."""
