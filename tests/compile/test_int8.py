@@ -12,6 +12,7 @@ import pytest
 
 from stonnx import Encoder
 from stonnx.artifact import Artifact, Goldens
+from stonnx.artifact.fidelity_class import BOUNDS, CLASSES
 from stonnx.compile import convert, verification
 from stonnx.compile.int8 import _kinds
 from stonnx.errors import UsageError, VerificationError
@@ -199,6 +200,14 @@ def test_a_fast_model_that_is_the_close_one_is_not_stored_twice(recorded, conver
     assert "onnx/model_int8_fast.onnx" not in files_of(done.path)
 
 
+def judged_as(entry, name):
+    """A variant's report in which it was measured to be of a class; None for below all of them."""
+    bounds = BOUNDS.get("lossless" if name == "exact" else name)
+    figures = {} if bounds is None else bounds._asdict()
+    fidelity = dataclasses.replace(entry.fidelity, **figures)
+    return dataclasses.replace(entry, fidelity=fidelity, measured_class=name)
+
+
 @pytest.fixture
 def judged(converted, convert_again, monkeypatch):
     """A function: a class by int8 variant in; a verified conversion in which each was measured to be of it, out.
@@ -214,9 +223,7 @@ def judged(converted, convert_again, monkeypatch):
         def judge(artifact, **options):
             report = measure(artifact, **options)
             found = (
-                dataclasses.replace(entry, measured_class=classes.get(entry.name, "balanced"))
-                if "int8" in entry.name
-                else entry
+                judged_as(entry, classes.get(entry.name, "balanced")) if "int8" in entry.name else entry
                 for entry in report.variants
             )
             return dataclasses.replace(report, variants=tuple(found))
@@ -245,11 +252,17 @@ def check_verified(done):
     return classes
 
 
-def test_verification_settles_the_class(judged):
-    done = judged({"int8": "balanced", "int8-fast": "lossless", "int8-u8": "high", "int8-7bit": "exact"})
+def test_verification_settles_the_class(judged, recorded):
+    found = {"int8": "balanced", "int8-fast": "lossless", "int8-u8": "high", "int8-7bit": "exact"}
+    done = judged(found)
     classes = check_verified(done)
+    close, fast, seven = (model.selection.reached for model in recorded.models)
+    chosen = {"int8": close, "int8-fast": fast, "int8-u8": close, "int8-7bit": seven}
     # The weaker of what was chosen on held-out texts and what was measured on the probes.
-    assert [classes[name] for name in INT8[:4]] == ["balanced", "balanced", "high", "balanced"]
+    weaker = {name: max(chosen[name], found[name], key=CLASSES.index) for name in found}
+    assert {name: classes[name] for name in found} == weaker
+    assert weaker["int8"] == "balanced" != close
+    assert weaker["int8-fast"] == fast != "lossless"
     for variant in done.manifest.variants:
         measured = variant.fidelity is not None
         stands_in = variant.engine == "onnxruntime" and variant.precision == "int8"
