@@ -24,7 +24,9 @@ def quantized_matrix(matrix, limit=LIMIT):
 def dequantized(plan, number=0):
     """What a projection multiplies its input with, float64, shape (in, out): multipliers included."""
     matrix, multipliers = plan.matrices[number], plan.input.multipliers
-    product = matrix.values * matrix.scales.astype(np.float64)
+    rows = matrix.values * matrix.scales.astype(np.float64)
+    product = rows[: plan.width].copy()
+    np.add.at(product, plan.copies, rows[plan.width :])
     return product if multipliers is None else product * multipliers[:, None].astype(np.float64)
 
 
@@ -51,6 +53,7 @@ def integer_product(x, plan, number=0):
     integers, zero, scale = integer_input(x, plan.input)
     matrix = plan.matrices[number]
     centred = integers - np.asarray(zero, dtype=np.int64)
+    centred = np.concatenate([centred, centred[..., plan.copies]], axis=-1)
     return (centred @ matrix.values.astype(np.int64)) * np.asarray(scale, np.float64) * matrix.scales.astype(np.float64)
 
 

@@ -14,6 +14,7 @@ from tests.graph.integers import (
     dequantized,
     float_range,
     integer_input,
+    integer_product,
     open_session,
     quantize_model,
     quantized_matrix,
@@ -90,6 +91,16 @@ def test_products_are_those_of_the_dequantised_weights(tmp_path, how):
         np.testing.assert_allclose(y, inputs() @ dequantized(plan, number), rtol=1e-4, atol=2e-5)
     assert operators.count("DequantizeLinear") == operators.count("MatMul") == 2
     assert "QuantizeLinear" not in operators
+
+
+@STATIC
+def test_components_that_come_again_are_multiplied_with_rows_of_their_own(tmp_path, static):
+    weights = np.random.default_rng(5).normal(size=(WIDTH + 3, 16)).astype(np.float32)
+    how, copies = float_range(inputs(), MULTIPLIERS), np.array([4, 4, 30])
+    plan = QuantizedProjection(input=how, matrices=(quantized_matrix(weights, 127),), copies=copies)
+    (found,), _ = run(tmp_path, plan, inputs(), static=static)
+    expected = integer_product(inputs(), plan) if static else inputs() @ dequantized(plan)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5)
 
 
 @pytest.mark.parametrize("multipliers", [None, MULTIPLIERS])

@@ -78,6 +78,27 @@ def test_a_range_per_token_counts_from_its_bound(tmp_path, bound, multipliers, u
     assert np.abs(found - exact).max() < 0.1
 
 
+@SIGNS
+@pytest.mark.parametrize("kind", ["fixed", "scale", "range"])
+def test_copies_are_multiplied_with_rows_of_their_own(tmp_path, kind, unsigned):
+    x, bias = inputs(low=-0.1701 if kind == "range" else -np.inf), np.zeros(16, np.float32)
+    how = {
+        "fixed": float_range(x, MULTIPLIERS),
+        "scale": ScalePerToken(multipliers=MULTIPLIERS, zero_point=120),
+        "range": RangePerToken(multipliers=MULTIPLIERS, lower_bound=-0.1701),
+    }[kind]
+    weights = np.random.default_rng(5).normal(size=(WIDTH + 3, 16)).astype(np.float32)
+    plan = QuantizedProjection(input=how, matrices=(quantized_matrix(weights),), copies=np.array([4, 4, 40]))
+    (found,), operators = run_projection(tmp_path, int8(plan, unsigned=unsigned), plan, x, bias=bias)
+    expected = oracle.layer_norm(integer_product(x, plan), 1.0, 0.0, EPS)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert operators.index("QuantizeLinear") < operators.index("Gather", operators.index("QuantizeLinear"))
+    weights[4] += weights[WIDTH] + weights[WIDTH + 1]
+    weights[40] += weights[WIDTH + 2]
+    exact = oracle.layer_norm(x.astype(np.float64) * MULTIPLIERS @ weights[:WIDTH], 1.0, 0.0, EPS)
+    assert np.abs(found - exact).mean() < 0.1  # small tokens are coarse in a fixed range
+
+
 def test_unsigned_weights_of_eight_bits_are_exact_on_every_cpu(tmp_path):
     x = np.abs(inputs())  # all integers large: where sums of two products saturate, they do so here
     plan = QuantizedProjection(input=float_range(x), matrices=matrices((32,), limit=127))

@@ -109,7 +109,7 @@ def test_step_energy_is_that_of_uniform_errors(how):
 def test_a_lower_bound_gives_a_range_per_token_that_the_multipliers_keep(bound):
     x, matrices = spread_inputs()
     x = np.maximum(x, np.float32(bound))
-    how = choose_range(statistics_of(x), matrices, bound, limit=LIMIT)
+    how, _ = choose_range(statistics_of(x), matrices, bound, limit=LIMIT)
     assert isinstance(how, RangePerToken)
     assert how.lower_bound == bound
     assert how.multipliers.dtype == np.float32
@@ -120,7 +120,7 @@ def test_a_lower_bound_gives_a_range_per_token_that_the_multipliers_keep(bound):
 
 def test_without_a_bound_the_range_is_that_of_the_balanced_input():
     x, matrices = spread_inputs()
-    how = choose_range(statistics_of(x), matrices, None, limit=LIMIT)
+    how, _ = choose_range(statistics_of(x), matrices, None, limit=LIMIT)
     assert isinstance(how, FixedRange)
     expected = fixed_range(statistics_of(x * how.multipliers), how.multipliers)
     assert (how.scale, how.zero_point) == (pytest.approx(expected.scale, rel=1e-5), expected.zero_point)
@@ -140,7 +140,7 @@ def product_error(x, matrix, how, limit):
 def test_balancing_is_worth_it_and_near_the_best_strength(limit):
     x, (matrix,) = spread_inputs(outlier=100.0)
     statistics = statistics_of(x)
-    chosen = product_error(x, matrix, choose_range(statistics, [matrix], None, limit=limit), limit)
+    chosen = product_error(x, matrix, choose_range(statistics, [matrix], None, limit=limit).range, limit)
     assert chosen < 0.5 * product_error(x, matrix, fixed_range(statistics, None), limit)
     errors = []
     for strength in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
@@ -149,3 +149,21 @@ def test_balancing_is_worth_it_and_near_the_best_strength(limit):
         errors.append(product_error(x, matrix, how, limit))
     assert max(errors) > 2 * min(errors)
     assert chosen < 1.2 * min(errors)
+
+
+@pytest.mark.parametrize("bound", [0.0, -0.1701])
+def test_outliers_are_split_where_it_is_worth_it(bound):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 256)).astype(np.float32)
+    matrices = [rng.normal(size=(256, 16)).astype(np.float32)]
+    even = np.maximum(x, np.float32(bound))
+    assert not len(choose_range(statistics_of(even), matrices, bound, limit=LIMIT).copies)
+    x[:, [7, 90]] *= 40
+    uneven = np.maximum(x, np.float32(bound))
+    how, copies = choose_range(statistics_of(uneven), matrices, bound, limit=LIMIT)
+    assert set(copies) == {7, 90}
+    assert 2 <= len(copies) <= 256 // 64
+    assert how.multipliers[[7, 90]].max() < 0.5 * np.delete(how.multipliers, [7, 90]).min()
+    whole, none = choose_range(statistics_of(uneven), matrices, None, limit=LIMIT)
+    assert isinstance(whole, FixedRange)
+    assert not len(none)  # in a fixed range they leave room for what calibration did not see

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,10 +86,18 @@ class QuantizedProjection:
     Attributes:
         input: How the common input becomes uint8.
         matrices: One per map of the projection, in order.
+        copies: Components whose integers come once more behind the others, as often as they are named here, int64,
+            shape (copies,); the matrices have a row for each.
     """
 
     input: InputRange
     matrices: tuple[QuantizedMatrix, ...]
+    copies: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    @property
+    def width(self) -> int:
+        """Components of the input, without the copies."""
+        return len(self.matrices[0].values) - len(self.copies)
 
 
 QuantizedProjections = Mapping[str, QuantizedProjection]

@@ -13,6 +13,7 @@ from stonnx.graph.quantized import QuantizedMatrix, QuantizedProjection
 from stonnx.quantize.calibration import Observation
 from stonnx.quantize.ranges import choose_range, mean_step_energy, per_token
 from stonnx.quantize.rounding import compensated
+from stonnx.quantize.splitting import part_counts
 from stonnx.quantize.statistics import InputStatistics, compensation_factor
 
 __all__ = ["Candidate", "quantize_projections"]
@@ -81,14 +82,17 @@ def _candidate(
     limit: int,
 ) -> Candidate:
     """Balance and round; ``around`` is the energy of what the products are added to."""
-    how = choose_range(statistics, matrices, lower_bound, limit=limit)
+    how, copies = choose_range(statistics, matrices, lower_bound, limit=limit)
     if how.multipliers is not None:
         statistics = statistics.scaled(how.multipliers)
         matrices = [matrix / how.multipliers[:, None] for matrix in matrices]
-    order, factor = compensation_factor(statistics)
-    projection = QuantizedProjection(
-        input=how, matrices=tuple(_round(matrix, order, factor, limit) for matrix in matrices)
-    )
+    width = len(statistics.low)
+    rows = np.concatenate([np.arange(width), copies])
+    parts = part_counts(copies, width)[rows, None]
+    split = statistics.taken(rows) if len(copies) else statistics
+    order, factor = compensation_factor(split)
+    rounded = tuple(_round(matrix[rows] / parts, order, factor, limit) for matrix in matrices)
+    projection = QuantizedProjection(input=how, matrices=rounded, copies=copies)
     closer = replace(projection, input=per_token(statistics, how))
     noise, closer_noise = (_noise(matrices, option, statistics, around) for option in (projection, closer))
     return Candidate(site=site, projection=projection, closer=closer, noise=noise, closer_noise=closer_noise)
@@ -113,7 +117,10 @@ def _noise(
     step_energy = statistics.tokens * mean_step_energy(statistics, projection.input)
     signal, error = around, 0.0
     for matrix, integers in zip(matrices, projection.matrices, strict=True):
-        difference = matrix - integers.values * integers.scales
+        found = (integers.values * integers.scales).astype(np.float32)
+        width = projection.width
+        np.add.at(found, projection.copies, found[width:])
+        difference = matrix - found[:width]
         signal += _energy(matrix, statistics.energy)
         error += _energy(difference, statistics.energy) + step_energy * float(np.square(matrix, dtype=np.float64).sum())
     return error / signal if signal > 0 else 0.0

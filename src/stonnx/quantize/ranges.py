@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.graph.quantized import FixedRange, InputRange, RangePerToken, ScalePerToken
 from stonnx.quantize.smoothing import smoothing_multipliers
+from stonnx.quantize.splitting import part_counts, split_outliers
 from stonnx.quantize.statistics import InputStatistics
 
-__all__ = ["choose_range", "fixed_range", "mean_step_energy", "per_token"]
+__all__ = ["Preparation", "choose_range", "fixed_range", "mean_step_energy", "per_token"]
 
 _STEPS = 255
 _ZERO_POINTS = range(64, 193, 4)
+_PER_COPY = 64  # components, for one more
+_WORTH = 0.85  # of the error, at most: copying takes two more operators
 _STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+class Preparation(NamedTuple):
+    """What is done to an input before it is multiplied.
+
+    Attributes:
+        range: How it becomes uint8; its multipliers balance components and split them.
+        copies: As in ``QuantizedProjection``.
+    """
+
+    range: InputRange
+    copies: NDArray[np.int64]
 
 
 def choose_range(
     statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], lower_bound: float | None, *, limit: int
-) -> InputRange:
-    """Balance an input with the strength that promises the smallest error of the products.
+) -> Preparation:
+    """Balance an input, and split its outliers, with the strength that promises the smallest error of the products.
 
     Args:
         statistics: The input.
@@ -29,8 +45,17 @@ def choose_range(
         lower_bound: No component is below, and tokens get ranges of their own; None for one fixed range.
         limit: Largest absolute weight to round to.
     """
-    candidates = [_range(statistics, matrices, strength, lower_bound) for strength in _STRENGTHS]
-    return min(candidates, key=lambda how: _expected_error(statistics, matrices, how, limit))
+    whole, split = (
+        min(
+            (_prepare(statistics, matrices, strength, lower_bound, budget) for strength in _STRENGTHS),
+            key=lambda found: _expected_error(statistics, matrices, found, limit),
+        )
+        for budget in (0, len(statistics.low) // _PER_COPY)
+    )
+    worth = _expected_error(statistics, matrices, split, limit) < _WORTH * _expected_error(
+        statistics, matrices, whole, limit
+    )
+    return split if worth else whole
 
 
 def fixed_range(statistics: InputStatistics, multipliers: NDArray[np.float32] | None) -> FixedRange:
@@ -75,33 +100,47 @@ def mean_step_energy(statistics: InputStatistics, how: InputRange) -> float:
     return float(np.square(steps, dtype=np.float64).mean()) / 12
 
 
-def _range(
-    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], strength: float, lower_bound: float | None
-) -> InputRange:
+def _prepare(
+    statistics: InputStatistics,
+    matrices: Sequence[NDArray[np.float32]],
+    strength: float,
+    lower_bound: float | None,
+    budget: int,
+) -> Preparation:
     multipliers = smoothing_multipliers(statistics.largest(), matrices, strength=strength)
     if lower_bound is None:
-        return fixed_range(statistics.scaled(multipliers), multipliers)
+        # Not split: outliers leave room in a fixed range for what calibration did not see of the others.
+        nothing = np.empty(0, dtype=np.int64)
+        return Preparation(fixed_range(statistics.scaled(multipliers), multipliers), nothing)
     multipliers = np.minimum(multipliers, np.float32(1))
     if lower_bound < 0:
         # The bound is at least one step deep, so nothing may be higher than all other steps together; half of that for
         # what calibration has seen.
         reach = np.float32((_STEPS - 1) * -lower_bound / 2)
         multipliers = np.minimum(multipliers, reach / np.maximum(statistics.high, reach))
-    return RangePerToken(multipliers=multipliers, lower_bound=lower_bound)
+    energy = np.sum([np.square(matrix).sum(axis=1) for matrix in matrices], axis=0) / np.square(multipliers)
+    copies = split_outliers(np.abs(statistics.sample) * multipliers, energy, budget)
+    multipliers = multipliers / part_counts(copies, len(multipliers))
+    return Preparation(RangePerToken(multipliers=multipliers, lower_bound=lower_bound), copies)
 
 
 def _expected_error(
-    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], how: InputRange, limit: int
+    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], found: Preparation, limit: int
 ) -> float:
-    """Energy of the products' error, from the inputs' steps and the weights' steps, as if weights were just rounded."""
+    """Energy of the products' error, from the inputs' steps and the weights' steps, as if weights were just rounded.
+
+    The parts of a component err alike in the input, and each by itself in the weights.
+    """
+    how = found.range
     multipliers = np.ones(len(statistics.low), dtype=np.float32) if how.multipliers is None else how.multipliers
     scaled = statistics.scaled(multipliers)
+    parts = part_counts(found.copies, len(multipliers))
     inputs = statistics.tokens * mean_step_energy(scaled, how)
-    energy = float(np.trace(scaled.energy))
+    energy = float(np.diag(scaled.energy) @ parts)
     error = 0.0
     for matrix in matrices:
         balanced = matrix / multipliers[:, None]
-        steps = np.abs(balanced).max(axis=0) / limit
+        steps = np.abs(balanced / parts[:, None]).max(axis=0) / limit
         error += inputs * float(np.square(balanced, dtype=np.float64).sum())
         error += energy * float(np.square(steps, dtype=np.float64).sum()) / 12
     return error

@@ -44,6 +44,12 @@ class InputStatistics:
             energy, self.low * multipliers, self.high * multipliers, self.tokens, self.sample * multipliers
         )
 
+    def taken(self, index: NDArray[np.int64]) -> InputStatistics:
+        """The statistics of an input whose components are those at ``index``, some of them repeatedly."""
+        return InputStatistics(
+            self.energy[np.ix_(index, index)], self.low[index], self.high[index], self.tokens, self.sample[:, index]
+        )
+
 
 def compensation_factor(statistics: InputStatistics) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The order of rounding, and the upper Cholesky factor of the inverse energy in that order.

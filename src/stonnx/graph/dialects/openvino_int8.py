@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from stonnx.graph.blocks import Projection
 from stonnx.graph.builder import GraphBuilder
+from stonnx.graph.dialects.balanced import balance, with_copies
 from stonnx.graph.dialects.portable import Portable
 from stonnx.graph.parameters import Parameters
 from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjections
@@ -39,9 +40,7 @@ class OpenVinoInt8(Portable):
         plan = self._projections.get(site)
         if plan is None:
             return super().project(g, p, x, block)
-        if plan.input.multipliers is not None:
-            multipliers = plan.input.multipliers
-            x = g.op("Mul", [x, g.weight(f"{site}.multipliers", lambda: multipliers)])
+        x = with_copies(g, balance(g, x, site, plan), plan)
         if self._static and isinstance(plan.input, FixedRange):
             scale, zero = g.scalar(plan.input.scale), g.uint8(plan.input.zero_point)
             x = g.op("DequantizeLinear", [g.op("QuantizeLinear", [x, scale, zero]), scale, zero])

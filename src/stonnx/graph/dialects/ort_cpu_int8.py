@@ -7,6 +7,7 @@ Why these operators (docs/decisions/0007-int8.md):
   leaves the kernel. A scale per token is closer and costs more passes; behind an activation it always is one,
   because the spread between tokens is too wide there.
 * Neither lets a text's vector depend on its neighbours in the batch.
+* Components that are split come as copies of their integers: few bytes to move.
 * What balances the input of an attention's output map is folded into the scales of the values: a context is a weighted
   mean of values, component by component.
 """
@@ -19,6 +20,7 @@ from onnx import TensorProto
 
 from stonnx.graph.blocks import Activation, AttentionBlock, GraphInputs, Projection
 from stonnx.graph.builder import CONTRIB, GraphBuilder
+from stonnx.graph.dialects.balanced import balance, with_copies
 from stonnx.graph.dialects.ort_cpu import OrtCpu
 from stonnx.graph.parameters import Parameters
 from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjections, RangePerToken, ScalePerToken
@@ -63,19 +65,20 @@ class OrtCpuInt8(OrtCpu):
         plan = self._projections.get(site)
         if plan is None:
             return super().project(g, p, x, block)
-        if plan.input.multipliers is not None and all(site != output for output, _ in self._balanced.values()):
-            multipliers = plan.input.multipliers
-            x = g.op("Mul", [x, g.weight(f"{site}.multipliers", lambda: multipliers)])
+        if all(site != output for output, _ in self._balanced.values()):
+            x = balance(g, x, site, plan)
         pairs = list(zip(block.linears, plan.matrices, strict=True))
         if isinstance(plan.input, FixedRange):
             quantized = self._quantize(g, x, plan.input)
+            quantized = (with_copies(g, quantized[0], plan), *quantized[1:])
             return tuple(self._multiply(g, linear.weight, matrix, *quantized) for linear, matrix in pairs)
-        flat = g.op("Reshape", [x, g.ints(-1, len(plan.matrices[0].values))])  # (rows, tokens, in) -> (all tokens, in)
+        flat = g.op("Reshape", [x, g.ints(-1, plan.width)])  # (rows, tokens, in) -> (all tokens, in)
         if isinstance(plan.input, ScalePerToken):
             quantized = self._quantize_around(g, flat, plan.input.zero_point)
         else:
             quantized = (*self._quantize_above(g, flat, plan.input.lower_bound), "")
             self._count_from_bound(block, plan.matrices, plan.input)
+        quantized = (with_copies(g, quantized[0], plan), *quantized[1:])
         return tuple(
             self._unflatten(g, x, self._multiply(g, linear.weight, matrix, *quantized), len(matrix.scales))
             for linear, matrix in pairs

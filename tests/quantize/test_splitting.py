@@ -1,0 +1,74 @@
+"""Splitting outliers: as many parts as there may be, where they lower what is highest."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from stonnx.quantize.splitting import part_counts, split_outliers
+
+levels = hnp.arrays(np.float32, st.tuples(st.integers(1, 8), st.integers(1, 90)), elements=st.floats(0, 1000, width=32))
+
+
+def split(found, budget, weights=None):
+    return split_outliers(found, np.ones(found.shape[1], np.float32) if weights is None else weights, budget)
+
+
+def error(found, copies):
+    """Squares of the steps times what they are multiplied with; parts of a component are rounded alike."""
+    parts = part_counts(copies, found.shape[1]).astype(np.float64)
+    return float(np.square(found / parts).max(axis=1).sum() * np.square(parts).sum())
+
+
+def test_one_outlier_gets_all_parts():
+    found = np.ones((5, 40), np.float32)
+    found[:, 8] = 100
+    assert split(found, 4).tolist() == [8] * 4
+    assert part_counts(np.array([8] * 4), 40).tolist() == [1.0] * 8 + [5.0] + [1.0] * 31
+
+
+def test_no_more_parts_than_are_worth_it():
+    """A component that is high in one token of a hundred errs in all of them."""
+    found = np.ones((100, 40), np.float32)
+    found[:, 8] = 100
+    often = split(found, 60)
+    found[1:, 8] = 0
+    assert 0 < len(split(found, 60)) < 20 < len(often)
+
+
+def test_large_weights_are_not_split():
+    """What the other components gain is little then beside what this one loses in the tokens where it is low."""
+    found, weights = np.ones((5, 40), np.float32), np.ones(40, np.float32)
+    found[0, 8] = 100
+    assert len(split(found, 4)) == 4
+    weights[8] = 1e6
+    assert split(found, 4, weights).tolist() == []
+
+
+def test_two_outliers_share_by_their_size():
+    found = np.ones((5, 400), np.float32)
+    found[:, 8], found[:, 30] = 60, 30
+    assert split(found, 4).tolist() == [8, 8, 8, 30]
+
+
+def test_what_is_high_in_many_tokens_comes_first():
+    found = np.ones((10, 40), np.float32)
+    found[0, 8], found[:, 30] = 30, 20
+    assert split(found, 1).tolist() == [30]
+
+
+def test_where_all_are_alike_nothing_is_split():
+    assert split(np.ones((3, 100), np.float32), 5).tolist() == []
+    assert split(np.zeros((3, 100), np.float32), 5).tolist() == []
+
+
+@given(found=levels, budget=st.integers(0, 12))
+def test_never_more_than_there_may_be_and_never_in_vain(found, budget):
+    copies = split(found, budget)
+    assert copies.dtype == np.int64
+    assert len(copies) <= budget
+    assert copies.tolist() == sorted(copies.tolist())
+    if len(copies):
+        assert error(found, copies) < error(found, np.empty(0, dtype=np.int64))
