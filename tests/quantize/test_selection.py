@@ -81,7 +81,7 @@ def test_without_steps_the_cheapest_model_is_all_there_is():
 @pytest.mark.parametrize(("wanted", "bound"), [("lossless", 0.9999), ("high", 0.999), ("balanced", 0.997)])
 def test_a_class_is_wanted_with_some_room_to_spare(wanted, bound):
     lost = 1 - bound
-    bare, spare = Model(3, below=1 - 0.98 * lost), Model(3, below=1 - 0.9 * lost)
+    bare, spare = Model(3, below=1 - 0.95 * lost), Model(3, below=1 - 0.85 * lost)
     assert len(select_steps(one_stage(8), bare, wanted=wanted).steps) == 3
     assert select_steps(one_stage(8), spare, wanted=wanted).steps == ()
 
