@@ -119,6 +119,7 @@ def forms(work: Workshop) -> Mapping[str, Callable[[], QuantizedProjections]]:
         "shipped: fixed ranges where they may be": lambda: cheapest(work.candidates()),
         "scales per token everywhere": lambda: closest(work.candidates()),
         "weights of 7 bits": lambda: cheapest(work.candidates(limit=SEVEN_BITS)),
+        "outliers not split": patched("ranges._PER_COPY", 10**9),
         "without odd texts in calibration": lambda: cheapest(work.candidates(odd=False)),
         "weights rounded to nearest": patched("projections.compensated", plain),
         "damping 0.01": patched("statistics._DAMPING", 0.01),

@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from stonnx.checkpoint import read_model, resolve_source
+from stonnx.checkpoint.limits import usable_positions
 from stonnx.errors import CheckpointError, UnsupportedModelError
 
 TEXTS = [
@@ -254,6 +255,23 @@ def test_the_length_limit(tiny, edit, sentence, config, positions, expected, not
     edit(folder / "config.json", max_position_embeddings=positions)
     model = read_model(resolve_source(folder))
     assert (model.max_tokens, len(model.notes)) == (expected, notes)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected", "notes"), [({}, 62, 0), ({"max_seq_length": 20}, 20, 0), ({"max_seq_length": 64}, 62, 1)]
+)
+def test_mpnet_has_two_positions_that_no_token_gets(tiny, edit, sentence, expected, notes):
+    folder = tiny(family="mpnet")
+    edit(folder / "sentence_bert_config.json", **{"max_seq_length": None} | sentence)
+    edit(folder / "tokenizer_config.json", model_max_length=None)
+    model = read_model(resolve_source(folder))
+    assert (model.max_tokens, len(model.notes)) == (expected, notes)
+
+
+@pytest.mark.parametrize("positions", [None, -1, 1, 2, "64"])
+def test_what_is_no_number_of_positions_is_left_to_the_limit(positions):
+    assert usable_positions({"model_type": "mpnet", "max_position_embeddings": positions}) == positions
+    assert usable_positions({"model_type": "bert", "max_position_embeddings": 64}) == 64
 
 
 @pytest.mark.reference

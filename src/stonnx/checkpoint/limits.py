@@ -12,7 +12,9 @@ from stonnx.errors import CheckpointError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["max_tokens", "pad_id"]
+__all__ = ["max_tokens", "pad_id", "usable_positions"]
+
+_COUNTED_FROM_PADDING = {"mpnet": 1}  # model types whose first position is the one behind that of this id
 
 
 def max_tokens(sentence: SentenceConfig, config: Mapping[str, Any], positions: object, notes: list[str]) -> int:
@@ -42,6 +44,22 @@ def max_tokens(sentence: SentenceConfig, config: Mapping[str, Any], positions: o
     if explicit is not None and min(limits) < explicit:
         notes.append(f"max_seq_length is {explicit}, but the model has {min(limits)} positions: texts are cut there.")
     return min(limits)
+
+
+def usable_positions(config: Mapping[str, Any]) -> object:
+    """How many tokens the position table of a model has room for; what ``config.json`` says where that is no number.
+
+    MPNet counts positions as RoBERTa does, from behind that of padding, so the table has two rows that no token gets.
+    sentence-transformers does not know it, and fails on longer texts.
+
+    Args:
+        config: The transformer's ``config.json``.
+    """
+    positions = config.get("max_position_embeddings")
+    padding = _COUNTED_FROM_PADDING.get(config.get("model_type", ""))
+    if padding is None or not isinstance(positions, int) or positions <= padding + 1:
+        return positions
+    return positions - padding - 1
 
 
 def _limit(name: str, value: object) -> int | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stonnx.artifact.texts import is_tokenizer_failure
 from stonnx.checkpoint.bert_tokenizer import build_bert_tokenizer, read_vocab, word_piece_vocab
-from stonnx.checkpoint.limits import max_tokens, pad_id
+from stonnx.checkpoint.limits import max_tokens, pad_id, usable_positions
 from stonnx.checkpoint.sentence_config import SentenceConfig
 from stonnx.checkpoint.source import SourceFolder
 from stonnx.checkpoint.tokens import TokenSet, add_tokens, read_tokens
@@ -88,8 +88,8 @@ def read_tokenizer(
         _lowercase_first(tokenizer)
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    positions, vocab_size = model_config.get("max_position_embeddings"), model_config.get("vocab_size")
-    limit = max_tokens(sentence, files.config, positions, notes)
+    vocab_size = model_config.get("vocab_size")
+    limit = max_tokens(sentence, files.config, usable_positions(model_config), notes)
     padding = pad_id(tokenizer, _pad_token(files), model_config.get("pad_token_id"), notes)
     largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
     if isinstance(vocab_size, int) and largest >= vocab_size:
