@@ -55,8 +55,8 @@ def usable_positions(config: Mapping[str, Any]) -> object:
     Args:
         config: The transformer's ``config.json``.
     """
-    positions = config.get("max_position_embeddings")
-    padding = _COUNTED_FROM_PADDING.get(config.get("model_type", ""))
+    positions, kind = config.get("max_position_embeddings"), config.get("model_type")
+    padding = _COUNTED_FROM_PADDING.get(kind) if isinstance(kind, str) else None
     if padding is None or not isinstance(positions, int) or positions <= padding + 1:
         return positions
     return positions - padding - 1
