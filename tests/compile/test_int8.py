@@ -205,7 +205,7 @@ def judged_as(entry, name):
     bounds = BOUNDS.get("lossless" if name == "exact" else name)
     figures = {} if bounds is None else bounds._asdict()
     fidelity = dataclasses.replace(entry.fidelity, **figures)
-    return dataclasses.replace(entry, fidelity=fidelity, measured_class=name)
+    return dataclasses.replace(entry, fidelity=fidelity, measured_class=name, failures=("so it was judged",))
 
 
 @pytest.fixture
@@ -262,6 +262,8 @@ def test_verification_settles_the_class(judged, recorded):
     weaker = {name: max(chosen[name], found[name], key=CLASSES.index) for name in found}
     assert {name: classes[name] for name in found} == weaker
     assert weaker["int8"] == "balanced" != close
+    assert f"int8 is written as balanced, not {close}: on the probe texts so it was judged." in done.notes
+    assert not any(note.startswith("int8-fast is written") for note in done.notes)
     assert weaker["int8-fast"] == fast != "lossless"
     for variant in done.manifest.variants:
         measured = variant.fidelity is not None
@@ -276,7 +278,8 @@ def test_a_variant_below_every_class_goes_with_its_files(judged):
     done = judged({"int8-u8": None})
     assert "int8-u8" not in check_verified(done)
     assert not [name for name in files_of(done.path) if "u8" in name]
-    assert "int8-u8 was left out: on the probe texts it keeps no fidelity class." in done.notes
+    note = "int8-u8 was left out: on the probe texts it keeps no fidelity class (so it was judged)."
+    assert note in done.notes
 
 
 def test_files_that_others_read_stay(judged):

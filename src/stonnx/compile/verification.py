@@ -108,9 +108,15 @@ def _settle_int8(
             reports.append(found)
         elif found.measured_class is None:
             dropped.append(variants.pop(found.name))
-            notes.append(f"{found.name} was left out: on the probe texts it keeps no fidelity class.")
+            why = "; ".join(found.failures)
+            notes.append(f"{found.name} was left out: on the probe texts it keeps no fidelity class ({why}).")
         else:
             kept = _weaker(found.fidelity_class, found.measured_class)
+            if kept != found.fidelity_class:
+                why = "; ".join(found.failures)
+                notes.append(
+                    f"{found.name} is written as {kept}, not {found.fidelity_class}: on the probe texts {why}."
+                )
             reports.append(replace(found, fidelity_class=kept, failures=()))
             variants[found.name] = replace(variants[found.name], fidelity_class=kept)
     _remove(staging, dropped, but_for=variants.values())
