@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -110,7 +111,7 @@ def _slug(text: str) -> str:
 
 def _command_line() -> str:
     """The command, without the folders of the machine it ran on."""
-    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(_shown_argument, sys.argv[1:])])
+    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(_shown_argument, sys.argv[1:])])
 
 
 def _shown_argument(argument: str) -> str:
