@@ -13,9 +13,11 @@ import json
 import os
 import re
 import shlex
+import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,28 @@ def write_result(name: str, results: object, args: argparse.Namespace) -> Path:
     write_json(path, value)
     print(f"wrote {_shown(path)}", file=sys.stderr)
     return path
+
+
+def by_turns(runs: Mapping[str, Callable[[], object]], rounds: int, *, pause: float = 0.0) -> dict[str, float]:
+    """Median seconds of each, timed by turns, starting with another one in each round; once before to warm up.
+
+    Args:
+        runs: What to time, by name.
+        rounds: How often.
+        pause: Seconds of sleep before each, in which idle threads of the one before may stop spinning.
+    """
+    for run in runs.values():
+        run()
+    names = list(runs)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds):
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
+            time.sleep(pause)
+            started = time.perf_counter()
+            runs[name]()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def run_child(command: Sequence[str]) -> dict[str, Any]:

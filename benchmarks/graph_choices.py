@@ -9,9 +9,7 @@ above 1 are faster than what is shipped. Results go to ``benchmarks/results/grap
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from _common import parser, write_result
+from _common import by_turns, parser, write_result
 from numpy.typing import NDArray
 
 from stonnx.checkpoint import Weights, read_model, resolve_source
@@ -148,18 +146,7 @@ def measure(paths: dict[str, Path], rows: int, tokens: int, rounds: int) -> dict
     cores = usable_cores()
     runs = {name: _in_turn(_session(path, cores), batches) for name, path in paths.items()}
     runs["one-thread streams"] = _streams(_session(paths["shipped"], 1), batches, cores)
-    for run in runs.values():
-        run()
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    names = list(runs)
-    for number in range(rounds):
-        first = number % len(names)  # no choice always follows the same one
-        for name in (*names[first:], *names[:first]):
-            time.sleep(0.01)  # idle threads of the session before stop spinning
-            started = time.perf_counter()
-            runs[name]()
-            seconds[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    medians = by_turns(runs, rounds, pause=0.01)
     shipped = medians.pop("shipped")
     ratios = {name: round(shipped / value, 2) for name, value in medians.items()}
     return {"rows": rows, "tokens": tokens, "shipped_ms": shipped * 1e3 / len(batches), "ratios": ratios}

@@ -9,14 +9,12 @@ docs/decisions/0002-optimised-graph.md and 0007-int8.md say what follows from th
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnxruntime
-from _common import parser, write_result
+from _common import by_turns, parser, write_result
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
@@ -82,19 +80,6 @@ def open_session(nodes: Sequence[NodeProto], constants: Arrays, inputs: Arrays, 
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return lambda: session.run(None, dict(inputs))
-
-
-def by_turns(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, timed interleaved."""
-    for run in runs.values():
-        run()
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def surroundings(width: int, rounds: int) -> dict[str, dict[str, float]]:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import _common
@@ -108,33 +109,20 @@ def _throughput(
 
 def _one_text(encoders: dict[int, Encoder], text: str, rounds: int) -> dict[str, float]:
     """Median milliseconds of one text, per number of streams, by turns."""
-    seconds: dict[int, list[float]] = {streams: [] for streams in encoders}
-    for _ in range(20 * rounds):
-        for streams, encoder in encoders.items():
-            time.sleep(0.005)
-            started = time.perf_counter()
-            encoder.encode(text)
-            seconds[streams].append(time.perf_counter() - started)
-    return {f"{streams}_streams_p50_ms": statistics.median(values) * 1e3 for streams, values in seconds.items()}
+    runs = {f"{streams}_streams_p50_ms": partial(encoder.encode, text) for streams, encoder in encoders.items()}
+    return {name: seconds * 1e3 for name, seconds in _common.by_turns(runs, 20 * rounds, pause=0.005).items()}
 
 
 def _tokenising(encoder: Encoder, texts: Sequence[str], rounds: int) -> dict[str, float]:
     """Seconds to tokenise the texts, in the library's pool and on one thread, and to encode them; medians by turns."""
     spec = encoder.artifact.manifest.tokenizer
     tokenizer = TextTokenizer(encoder.artifact.file(spec.file), max_tokens=spec.max_tokens)
-    tokenizer.rows(texts)
     work: dict[str, Callable[[], object]] = {
         "pool_seconds": lambda: tokenizer.rows(texts),
         "one_thread_seconds": lambda: tokenizer.rows(texts, parallel=False),
         "encode_seconds": lambda: encoder.encode(texts),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in work}
-    for _ in range(rounds):
-        for name, run in work.items():
-            started = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    medians = _common.by_turns(work, rounds)
     return medians | {"share": medians["pool_seconds"] / medians["encode_seconds"]}
 
 
