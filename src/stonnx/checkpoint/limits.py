@@ -12,9 +12,10 @@ from stonnx.errors import CheckpointError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["max_tokens", "pad_id", "usable_positions"]
+__all__ = ["MPNET_PADDING_ID", "max_tokens", "pad_id", "usable_positions"]
 
-_COUNTED_FROM_PADDING = {"mpnet": 1}  # model types whose first position is the one behind that of this id
+MPNET_PADDING_ID = 1
+"""Fixed in transformers' MPNetEmbeddings, whatever config.json says; the first token's position is the next one."""
 
 
 def max_tokens(sentence: SentenceConfig, config: Mapping[str, Any], positions: object, notes: list[str]) -> int:
@@ -55,11 +56,10 @@ def usable_positions(config: Mapping[str, Any]) -> object:
     Args:
         config: The transformer's ``config.json``.
     """
-    positions, kind = config.get("max_position_embeddings"), config.get("model_type")
-    padding = _COUNTED_FROM_PADDING.get(kind) if isinstance(kind, str) else None
-    if padding is None or not isinstance(positions, int) or positions <= padding + 1:
+    positions, unused = config.get("max_position_embeddings"), MPNET_PADDING_ID + 1
+    if config.get("model_type") != "mpnet" or not isinstance(positions, int) or positions <= unused:
         return positions
-    return positions - padding - 1
+    return positions - unused
 
 
 def _limit(name: str, value: object) -> int | None:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stonnx.checkpoint.limits import MPNET_PADDING_ID
 from stonnx.graph.architectures.post_norm import LayerNames, PostNorm, Sizes, norm_of, norm_shapes, positive
 from stonnx.graph.blocks import EmbeddingBlock, GraphInputs
 from stonnx.graph.builder import GraphBuilder
@@ -31,7 +32,6 @@ _NAMES = LayerNames(
 )
 _WORD, _POSITION = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
 _RELATIVE = "encoder.relative_attention_bias.weight"
-_PADDING_ID = 1  # fixed in transformers' MPNetEmbeddings, whatever config.json says
 _MAX_DISTANCE = 128
 _BUCKETS = 32  # transformers' encoder uses 32 whatever relative_attention_num_buckets says
 
@@ -79,7 +79,7 @@ class MPNet:
             The last hidden state, float32, shape (rows, tokens, width).
         """
         norm = norm_of("embeddings.LayerNorm", self.sizes.eps)
-        block = EmbeddingBlock(word=_WORD, position=_POSITION, token_type=None, norm=norm, padding_id=_PADDING_ID)
+        block = EmbeddingBlock(word=_WORD, position=_POSITION, token_type=None, norm=norm, padding_id=MPNET_PADDING_ID)
         x = dialect.embed(g, p, inputs, block)
         bias = self._distance_bias(g, p, inputs)
         return PostNorm(sizes=self.sizes, names=_NAMES).author(g, p, dialect, inputs, x, bias=bias)
