@@ -27,7 +27,7 @@ from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.graph import WeightFile, author_graph, draw
 from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
 from stonnx.graph.quantized import QuantizedProjections
-from stonnx.quantize import FULL_RANGE, SEVEN_BITS, Bench, calibration_edges, calibration_texts
+from stonnx.quantize import FULL_RANGE, SEVEN_BITS, Workbench, calibration_edges, calibration_texts
 from stonnx.quantize.calibration import Observation, observe
 from stonnx.quantize.projections import Candidate, quantize_projections
 from stonnx.quantize.rounding import nearest
@@ -46,7 +46,7 @@ class Workshop:
         source = resolve_source(model)
         spec = read_model(source)
         weights = stack.enter_context(Weights.open(source, spec.transformer_path))
-        self.bench = Bench(
+        self.bench = Workbench(
             blueprint=draw(spec, weights),
             folder=folder,
             weights=stack.enter_context(WeightFile(folder / "model.onnx_data")),

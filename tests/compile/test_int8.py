@@ -168,7 +168,7 @@ def test_no_calibration_texts_is_a_mistake_of_the_users(source, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
-@pytest.mark.parametrize("moment", ["watching", "measuring"])
+@pytest.mark.parametrize("moment", ["watching", "choosing"])
 def test_an_interrupt_leaves_nothing(source, tmp_path, moment):
     def interrupt(sentence):
         if sentence.startswith(moment):

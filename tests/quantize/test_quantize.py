@@ -13,7 +13,7 @@ from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.graph import WeightFile, author_graph, draw
 from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
 from stonnx.graph.quantized import FixedRange, RangePerToken, ScalePerToken
-from stonnx.quantize import FULL_RANGE, SEVEN_BITS, Bench, Target, quantize, trials
+from stonnx.quantize import FULL_RANGE, SEVEN_BITS, Target, Workbench, quantize, trials
 from stonnx.quantize.sessions import embed_rows
 from stonnx.runtime.tokenize import TextTokenizer
 from stonnx.testing import TinyModel, make_tiny_model
@@ -34,7 +34,7 @@ def some_texts(count, seed):
     return [" ".join(rng.choice(WORDS, int(rng.integers(1, 30)))) for _ in range(count)]
 
 
-class Workbench:
+class Setup:
     """A tiny model with its float32 graph, and token rows to quantise it with."""
 
     def __init__(self, folder, model, stack):
@@ -43,7 +43,7 @@ class Workbench:
         weights = stack(Weights.open(source, spec.transformer_path))
         self.folder = folder / "graphs"
         self.folder.mkdir()
-        self.bench = Bench(
+        self.bench = Workbench(
             blueprint=draw(spec, weights),
             folder=self.folder,
             weights=stack(WeightFile(self.folder / "model.onnx_data")),
@@ -76,7 +76,7 @@ class Workbench:
 def workbench(tmp_path):
     """A function: options of TinyModel in, a workbench out."""
     with ExitStack() as stack:
-        yield lambda **options: Workbench(tmp_path, TinyModel(**options), stack.enter_context)
+        yield lambda **options: Setup(tmp_path, TinyModel(**options), stack.enter_context)
 
 
 def largest(model):

@@ -21,10 +21,10 @@ from stonnx.graph.quantized import QuantizedProjections
 from stonnx.quantize import (
     FULL_RANGE,
     SEVEN_BITS,
-    Bench,
     OnStep,
     Quantized,
     Target,
+    Workbench,
     calibration_edges,
     calibration_texts,
     quantize,
@@ -114,7 +114,7 @@ class Int8Variants:
 
 
 def author_int8(
-    bench: Bench, spec: ModelSpec, staging: Path, *, texts: Sequence[str] | None, on_step: OnStep
+    bench: Workbench, spec: ModelSpec, staging: Path, *, texts: Sequence[str] | None, on_step: OnStep
 ) -> Int8Variants:
     """Quantise a model and write its int8 graphs.
 
@@ -165,7 +165,7 @@ def author_int8(
     return Int8Variants(variants=tuple(variants), notes=notes)
 
 
-def _author_stand_in(kind: _Kind, model: Quantized, bench: Bench, staging: Path) -> Variant:
+def _author_stand_in(kind: _Kind, model: Quantized, bench: Workbench, staging: Path) -> Variant:
     """The same integers for a CPU that multiplies signed weights inexactly, with a weight file of its own."""
     stem = f"{kind.stem}_stand_in"
     kind = replace(kind, stem=stem, data=stem, instruction_sets=(), dialect=_UNSIGNED)
@@ -173,7 +173,7 @@ def _author_stand_in(kind: _Kind, model: Quantized, bench: Bench, staging: Path)
         return _author(kind, model, bench, staging, weights)
 
 
-def _author(kind: _Kind, model: Quantized, bench: Bench, staging: Path, weights: WeightFile) -> Variant:
+def _author(kind: _Kind, model: Quantized, bench: Workbench, staging: Path, weights: WeightFile) -> Variant:
     """Write one graph; besides the weight file it needs no other to run."""
     path = f"{kind.stem}.onnx"
     graph = author_graph(bench.blueprint, kind.dialect(model.projections), weights, bench.open_weights)

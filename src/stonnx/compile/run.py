@@ -22,7 +22,7 @@ from stonnx.compile.verification import drop_stand_ins, verify_staging, why_not
 from stonnx.graph import Blueprint, WeightFile, author_graph, draw
 from stonnx.graph.dialects import Dialect, OrtCpu, Portable
 from stonnx.graph.parameters import TensorSource
-from stonnx.quantize import Bench
+from stonnx.quantize import Workbench
 from stonnx.verify import Report
 
 __all__ = ["Conversion", "convert"]
@@ -150,14 +150,14 @@ def _silent(_: str) -> None:
 
 def _bench(
     blueprint: Blueprint, folder: SourceFolder, staging: Path, weight_file: WeightFile, stack: ExitStack
-) -> Bench:
+) -> Workbench:
     """What the graphs are authored from, and where."""
 
     def open_weights(path: str) -> TensorSource:
         weights: Weights = stack.enter_context(Weights.open(folder, path))
         return weights
 
-    return Bench(
+    return Workbench(
         blueprint=blueprint,
         folder=(staging / _WEIGHTS).parent,
         weights=weight_file,
@@ -166,7 +166,7 @@ def _bench(
     )
 
 
-def _author(bench: Bench, staging: Path) -> tuple[Variant, ...]:
+def _author(bench: Workbench, staging: Path) -> tuple[Variant, ...]:
     """Write the float32 graphs over one weight file."""
     variants = []
     for name, path, dialect in _GRAPHS:

@@ -89,7 +89,7 @@ def _candidate(
     width = len(statistics.low)
     rows = np.concatenate([np.arange(width), copies])
     parts = part_counts(copies, width)[rows, None]
-    split = statistics.taken(rows) if len(copies) else statistics
+    split = statistics.take(rows)
     order, factor = compensation_factor(split)
     rounded = tuple(_round(matrix[rows] / parts, order, factor, limit) for matrix in matrices)
     projection = QuantizedProjection(input=how, matrices=rounded, copies=copies)

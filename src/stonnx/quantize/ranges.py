@@ -45,17 +45,17 @@ def choose_range(
         lower_bound: No component is below, and tokens get ranges of their own; None for one fixed range.
         limit: Largest absolute weight to round to.
     """
-    whole, split = (
-        min(
-            (_prepare(statistics, matrices, strength, lower_bound, budget) for strength in _STRENGTHS),
-            key=lambda found: _expected_error(statistics, matrices, found, limit),
-        )
-        for budget in (0, len(statistics.low) // _PER_COPY)
+    # In a fixed range nothing is split: outliers leave room there for what calibration did not see of the others.
+    budgets = (0,) if lower_bound is None else (0, len(statistics.low) // _PER_COPY)
+
+    def cost(found: Preparation) -> float:
+        error = _expected_error(statistics, matrices, found, limit)
+        return error / _WORTH if len(found.copies) else error
+
+    candidates = (
+        _prepare(statistics, matrices, strength, lower_bound, budget) for budget in budgets for strength in _STRENGTHS
     )
-    worth = _expected_error(statistics, matrices, split, limit) < _WORTH * _expected_error(
-        statistics, matrices, whole, limit
-    )
-    return split if worth else whole
+    return min(candidates, key=cost)
 
 
 def fixed_range(statistics: InputStatistics, multipliers: NDArray[np.float32] | None) -> FixedRange:
@@ -109,9 +109,7 @@ def _prepare(
 ) -> Preparation:
     multipliers = smoothing_multipliers(statistics.largest(), matrices, strength=strength)
     if lower_bound is None:
-        # Not split: outliers leave room in a fixed range for what calibration did not see of the others.
-        nothing = np.empty(0, dtype=np.int64)
-        return Preparation(fixed_range(statistics.scaled(multipliers), multipliers), nothing)
+        return Preparation(fixed_range(statistics.scaled(multipliers), multipliers), np.empty(0, dtype=np.int64))
     multipliers = np.minimum(multipliers, np.float32(1))
     if lower_bound < 0:
         # The bound is at least one step deep, so nothing may be higher than all other steps together; half of that for

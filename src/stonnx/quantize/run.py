@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from stonnx.quantize.bench import Bench
 from stonnx.quantize.calibration import observe
 from stonnx.quantize.projections import quantize_projections
 from stonnx.quantize.rounding import FULL_RANGE
 from stonnx.quantize.selection import QuantizedClass
 from stonnx.quantize.sessions import embed_rows
-from stonnx.quantize.trials import OnStep, Quantized, Trials
+from stonnx.quantize.trials import HeldOut, OnStep, Quantized, open_trials
+from stonnx.quantize.workbench import Workbench
 from stonnx.runtime.tokenize import TokenRows
 
 __all__ = ["Target", "quantize"]
@@ -32,7 +32,7 @@ class Target:
 
 
 def quantize(
-    bench: Bench,
+    bench: Workbench,
     *,
     calibration: TokenRows,
     held_out: TokenRows,
@@ -67,17 +67,16 @@ def quantize(
     limits = tuple(dict.fromkeys(target.limit for target in targets))
     by_limit = zip(*quantize_projections(observation, bench.blueprint.parameters, limits), strict=True)
     vectors = embed_rows(bench.float_graph, held_out, dimension=bench.blueprint.dimension)
+    texts = HeldOut(rows=held_out, vectors=vectors, natural=natural)
     found = []
     with ExitStack() as stack:
         trials = {
-            limit: stack.enter_context(
-                Trials(bench, candidates, held_out, vectors, natural=natural, name=f"trial_{limit}", on_step=step)
-            )
+            limit: stack.enter_context(open_trials(bench, candidates, texts, name=f"trial_{limit}", on_step=step))
             for limit, candidates in zip(limits, by_limit, strict=True)
         }
         for target in targets:
             bits = 8 if target.limit == FULL_RANGE else 7
-            step(f"measuring drift with weights of {bits} bits, for the class {' or '.join(target.wanted)}")
+            step(f"choosing what weights of {bits} bits need for the class {' or '.join(target.wanted)}")
             found.append(trials[target.limit].select(target.wanted))
     return tuple(found)
 

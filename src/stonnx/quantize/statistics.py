@@ -44,7 +44,7 @@ class InputStatistics:
             energy, self.low * multipliers, self.high * multipliers, self.tokens, self.sample * multipliers
         )
 
-    def taken(self, index: NDArray[np.int64]) -> InputStatistics:
+    def take(self, index: NDArray[np.int64]) -> InputStatistics:
         """The statistics of an input whose components are those at ``index``, some of them repeatedly."""
         return InputStatistics(
             self.energy[np.ix_(index, index)], self.low[index], self.high[index], self.tokens, self.sample[:, index]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -17,7 +17,6 @@ from stonnx.artifact.fidelity_class import classify
 from stonnx.graph import WeightFile, author_graph
 from stonnx.graph.dialects import OrtCpuInt8
 from stonnx.graph.quantized import QuantizedProjections
-from stonnx.quantize.bench import Bench
 from stonnx.quantize.projections import Candidate
 from stonnx.quantize.selection import (
     Drift,
@@ -29,10 +28,11 @@ from stonnx.quantize.selection import (
     token_steps,
 )
 from stonnx.quantize.sessions import embed_rows
+from stonnx.quantize.workbench import Workbench
 from stonnx.runtime.tokenize import TokenRows
 from stonnx.verify.metrics import compare, cosines, neighbour_overlap, unit_rows
 
-__all__ = ["OnStep", "Quantized", "Trials"]
+__all__ = ["HeldOut", "OnStep", "Quantized", "Trials", "open_trials"]
 
 # Drift is measured on the texts that suffer the most from int8 everywhere, and on every so manieth of the others.
 _WORST = 4
@@ -56,51 +56,42 @@ class Quantized:
     selection: Selection
 
 
-class Trials:
-    """The models that can be made of one set of candidates, measured on demand; their weights share one file.
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Texts to choose by, which calibration does not see.
 
-    Args:
-        bench: The model.
-        candidates: Its projections.
-        rows: The held-out texts.
+    Attributes:
+        rows: Token rows.
         vectors: What the float32 graph says of them, float32, shape (rows, dimension).
-        natural: How many of the texts decide on means.
-        name: Of the files in ``bench.folder``, without their endings.
-        on_step: Called with a short sentence before what takes long.
+        natural: How many of them, from the first, decide on means; the odd ones behind count for the lowest cosine.
     """
+
+    rows: TokenRows
+    vectors: NDArray[np.float32]
+    natural: int
+
+
+class Trials:
+    """The models that can be made of one set of candidates, measured on demand: see ``open_trials``."""
 
     def __init__(
         self,
-        bench: Bench,
+        bench: Workbench,
         candidates: Sequence[Candidate],
-        rows: TokenRows,
-        vectors: NDArray[np.float32],
+        held_out: HeldOut,
         *,
-        natural: int,
-        name: str,
+        path: Path,
+        weights: WeightFile,
         on_step: OnStep,
     ) -> None:
         self._bench = bench
         self._candidates = {candidate.site: candidate for candidate in candidates}
-        self._rows = rows
-        self._vectors = vectors
-        self._natural = natural
+        self._held_out = held_out
+        self._path = path
+        self._weights = weights
         self._on_step = on_step
-        self._measured: dict[tuple[Step, ...], Fidelity] = {}
+        self._embedded: dict[tuple[Step, ...], NDArray[np.float32]] = {}
         self._drift: Drift | None = None
-        self._path = bench.folder / f"{name}.onnx"
-        self._data = bench.folder / f"{name}.onnx_data"
-
-    def __enter__(self) -> Self:
-        """Open the file."""
-        self._weights = WeightFile(self._data)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        """Remove what was tried."""
-        self._weights.__exit__(kind, exc, tb)
-        self._path.unlink(missing_ok=True)
-        self._data.unlink()
 
     def select(self, wanted: Sequence[QuantizedClass]) -> Quantized:
         """The cheapest model of the first class that can be reached."""
@@ -120,37 +111,40 @@ class Trials:
         return select_steps(stages, self._fidelity, wanted=wanted)
 
     def _fidelity(self, taken: tuple[Step, ...]) -> Fidelity:
-        if taken not in self._measured:
-            vectors = self._embed(_projections(self._candidates, taken), self._rows)
-            self._measured[taken] = self._compare(vectors)
-        return self._measured[taken]
-
-    def _compare(self, vectors: NDArray[np.float32]) -> Fidelity:
         """Like ``compare``, with less chance in it.
 
         Odd texts lie close together, where a trifle changes the order: they only tell how low a cosine may be. And
         the overlap of neighbours is that of ten, averaged over a few more and a few less.
         """
-        found, wanted = vectors[: self._natural], self._vectors[: self._natural]
+        vectors = self._vectors(taken)
+        natural = slice(self._held_out.natural)
+        found, wanted = vectors[natural], self._held_out.vectors[natural]
         left, right = unit_rows(found), unit_rows(wanted)
         return replace(
             compare(found, wanted).fidelity,
             texts=len(vectors),
-            cosine_min=float(cosines(vectors, self._vectors).min()),
+            cosine_min=float(cosines(vectors, self._held_out.vectors).min()),
             top10_overlap=statistics.fmean(neighbour_overlap(left, right, k) for k in _NEIGHBOURS),
         )
+
+    def _vectors(self, taken: tuple[Step, ...]) -> NDArray[np.float32]:
+        """What the model with these steps taken says of the held-out texts, float32, shape (rows, dimension)."""
+        if taken not in self._embedded:
+            self._embedded[taken] = self._embed(_projections(self._candidates, taken), self._held_out.rows)
+        return self._embedded[taken]
 
     def _find_drift(self) -> Drift:
         """What each projection alone does to the texts that suffer the most, and to some of the others."""
         if self._drift is None:
             self._on_step("measuring the drift of each projection")
-            closer = {site: candidate.closer for site, candidate in self._candidates.items()}
-            losses = _losses(self._embed(closer, self._rows), self._vectors)
-            order = np.argsort(-losses, kind="stable")
+            held_out = self._held_out
+            closest = self._vectors(token_steps(tuple(self._candidates.values())))
+            order = np.argsort(-_losses(closest, held_out.vectors), kind="stable")
             some = np.concatenate([order[:_WORST], order[_WORST::_EVERY]])
-            rows, vectors = self._rows.take(some), self._vectors[some]
+            rows, vectors = held_out.rows.take(some), held_out.vectors[some]
             self._drift = {
-                site: _losses(self._embed({site: projection}, rows), vectors) for site, projection in closer.items()
+                site: _losses(self._embed({site: candidate.closer}, rows), vectors)
+                for site, candidate in self._candidates.items()
             }
         return self._drift
 
@@ -161,7 +155,34 @@ class Trials:
         graph = author_graph(bench.blueprint, dialect, self._weights, bench.open_weights)
         self._weights.flush()
         onnx.save(graph.model, self._path)
-        return embed_rows(self._path, rows, dimension=self._vectors.shape[1])
+        return embed_rows(self._path, rows, dimension=self._held_out.vectors.shape[1])
+
+
+@contextmanager
+def open_trials(
+    bench: Workbench,
+    candidates: Sequence[Candidate],
+    held_out: HeldOut,
+    *,
+    name: str,
+    on_step: OnStep,
+) -> Iterator[Trials]:
+    """Trials whose models share one file of weights, which goes when they are over.
+
+    Args:
+        bench: The model.
+        candidates: Its projections.
+        held_out: The texts to choose by.
+        name: Of the files in ``bench.folder``, without their endings.
+        on_step: Called with a short sentence before what takes long.
+    """
+    path, data = (bench.folder / f"{name}.{ending}" for ending in ("onnx", "onnx_data"))
+    try:
+        with WeightFile(data) as weights:
+            yield Trials(bench, candidates, held_out, path=path, weights=weights, on_step=on_step)
+    finally:
+        path.unlink(missing_ok=True)
+        data.unlink(missing_ok=True)
 
 
 def _losses(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from stonnx.graph.blocks import Projection
 from stonnx.graph.builder import GraphBuilder
-from stonnx.graph.dialects.balanced import balance, with_copies
 from stonnx.graph.dialects.portable import Portable
 from stonnx.graph.parameters import Parameters
 from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjections
+from stonnx.graph.quantized_blocks import balance, with_copies
 
 __all__ = ["OpenVinoInt8"]
 

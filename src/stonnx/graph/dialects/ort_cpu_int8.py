@@ -20,10 +20,10 @@ from onnx import TensorProto
 
 from stonnx.graph.blocks import Activation, AttentionBlock, GraphInputs, Projection
 from stonnx.graph.builder import CONTRIB, GraphBuilder
-from stonnx.graph.dialects.balanced import balance, with_copies
 from stonnx.graph.dialects.ort_cpu import OrtCpu
 from stonnx.graph.parameters import Parameters
 from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjections, RangePerToken, ScalePerToken
+from stonnx.graph.quantized_blocks import balance, with_copies
 
 __all__ = ["OrtCpuInt8"]
 
@@ -48,15 +48,15 @@ class OrtCpuInt8(OrtCpu):
         self._unsigned = unsigned_weights
         self._offsets_by_bias: dict[str, NDArray[np.float32]] = {}
         self._leading: str | None = None
-        self._balanced: dict[
-            str, tuple[str, NDArray[np.float32]]
-        ] = {}  # weight of a value map: output map, multipliers
+        self._value_multipliers: dict[str, NDArray[np.float32]] = {}  # by the weight of a value map
+        self._balanced_outputs: set[str] = set()  # weights of the output maps behind them
 
     def attend(self, g: GraphBuilder, p: Parameters, x: str, inputs: GraphInputs, block: AttentionBlock) -> str:
         """As in float32; where both maps are quantised, the values come out balanced for the output map."""
         first, output = (self._projections.get(linear.weight) for linear in (block.query, block.output))
         if first is not None and output is not None and output.input.multipliers is not None:
-            self._balanced[block.value.weight] = (block.output.weight, output.input.multipliers)
+            self._value_multipliers[block.value.weight] = output.input.multipliers
+            self._balanced_outputs.add(block.output.weight)
         return super().attend(g, p, x, inputs, block)
 
     def project(self, g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:
@@ -65,24 +65,27 @@ class OrtCpuInt8(OrtCpu):
         plan = self._projections.get(site)
         if plan is None:
             return super().project(g, p, x, block)
-        if all(site != output for output, _ in self._balanced.values()):
+        if site not in self._balanced_outputs:
             x = balance(g, x, site, plan)
-        pairs = list(zip(block.linears, plan.matrices, strict=True))
-        if isinstance(plan.input, FixedRange):
-            quantized = self._quantize(g, x, plan.input)
-            quantized = (with_copies(g, quantized[0], plan), *quantized[1:])
-            return tuple(self._multiply(g, linear.weight, matrix, *quantized) for linear, matrix in pairs)
-        flat = g.op("Reshape", [x, g.ints(-1, plan.width)])  # (rows, tokens, in) -> (all tokens, in)
-        if isinstance(plan.input, ScalePerToken):
-            quantized = self._quantize_around(g, flat, plan.input.zero_point)
+        how, flat = plan.input, x
+        if not isinstance(how, FixedRange):
+            flat = g.op("Reshape", [x, g.ints(-1, plan.width)])  # (rows, tokens, in) -> (all tokens, in)
+        if isinstance(how, FixedRange):
+            integers, scale, zero = self._quantize(g, flat, how)
+        elif isinstance(how, ScalePerToken):
+            integers, scale, zero = self._quantize_around(g, flat, how.zero_point)
         else:
-            quantized = (*self._quantize_above(g, flat, plan.input.lower_bound), "")
-            self._count_from_bound(block, plan.matrices, plan.input)
-        quantized = (with_copies(g, quantized[0], plan), *quantized[1:])
-        return tuple(
-            self._unflatten(g, x, self._multiply(g, linear.weight, matrix, *quantized), len(matrix.scales))
-            for linear, matrix in pairs
+            integers, scale, zero = *self._quantize_above(g, flat, how.lower_bound), ""
+            self._count_from_bound(block, plan.matrices, how)
+        integers = with_copies(g, integers, plan)
+        products = tuple(
+            self._multiply(g, linear.weight, matrix, integers, scale, zero)
+            for linear, matrix in zip(block.linears, plan.matrices, strict=True)
         )
+        if isinstance(how, FixedRange):
+            return products
+        widths = (len(matrix.scales) for matrix in plan.matrices)
+        return tuple(self._unflatten(g, x, y, width) for y, width in zip(products, widths, strict=True))
 
     def _count_from_bound(self, block: Projection, matrices: tuple[QuantizedMatrix, ...], span: RangePerToken) -> None:
         """The integers count from the lower bound: that is a constant per column, and the bias takes it in."""
@@ -146,10 +149,10 @@ class OrtCpuInt8(OrtCpu):
 
     def _scales(self, g: GraphBuilder, name: str, matrix: QuantizedMatrix) -> str:
         """The scales of a matrix's columns, with what is folded into them."""
-        if name not in self._balanced:
+        multipliers = self._value_multipliers.get(name)
+        if multipliers is None:
             return g.weight(f"{name}.scales", lambda: matrix.scales)
-        output, multipliers = self._balanced[name]
-        return g.weight(f"{name}.scales*{output}.multipliers", lambda: matrix.scales * multipliers)
+        return g.weight(f"{name}.scales*multipliers", lambda: matrix.scales * multipliers)
 
     def _rows_tokens(self, g: GraphBuilder, x: str) -> str:
         """The leading two sizes of ``x``, int64, shape (2,); once per graph."""

@@ -8,11 +8,11 @@ from pathlib import Path
 from stonnx.graph import Blueprint, WeightFile
 from stonnx.graph.heads import OpenWeights
 
-__all__ = ["Bench"]
+__all__ = ["Workbench"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bench:
+class Workbench:
     """The model on the work bench, and where its graphs are tried.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""What the int8 dialects share: a balanced input, and components that come again."""
+"""The parts of a quantised projection that int8 dialects share: a balanced input, and copies."""
 
 from __future__ import annotations
 
