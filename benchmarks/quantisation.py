@@ -27,10 +27,10 @@ from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.graph import WeightFile, author_graph, draw
 from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
 from stonnx.graph.quantized import QuantizedProjections
-from stonnx.quantize import FULL_RANGE, SEVEN_BITS, Workbench, calibration_edges, calibration_texts
+from stonnx.quantize import Workbench, calibration_edges, calibration_texts
 from stonnx.quantize.calibration import Observation, observe
 from stonnx.quantize.projections import Candidate, quantize_projections
-from stonnx.quantize.rounding import nearest
+from stonnx.quantize.rounding import compensated
 from stonnx.quantize.sessions import embed_rows
 from stonnx.runtime.tokenize import TextTokenizer, TokenRows
 from stonnx.verify import probe_texts
@@ -62,10 +62,9 @@ class Workshop:
         self._rows = {name: self._tokenizer.rows(found) for name, found in self._sets.items()}
         self._wanted = {name: self._embed(bench.float_graph, rows) for name, rows in self._rows.items()}
 
-    def candidates(self, *, odd: bool = True, limit: int = FULL_RANGE) -> tuple[Candidate, ...]:
+    def candidates(self, *, odd: bool = True) -> tuple[Candidate, ...]:
         """All projections, quantised."""
-        parameters = self.bench.blueprint.parameters
-        return tuple(found for (found,) in quantize_projections(self._observe(odd=odd), parameters, [limit]))
+        return tuple(quantize_projections(self._observe(odd=odd), self.bench.blueprint.parameters))
 
     @functools.cache  # noqa: B019 - one workshop lives as long as the script
     def _observe(self, *, odd: bool) -> Observation:
@@ -80,7 +79,7 @@ class Workshop:
         path = self.bench.folder / "form.onnx"
         data = path.with_name("form.onnx_data")
         with WeightFile(data) as weights:
-            dialect = OrtCpuInt8(projections, unsigned_weights=True)
+            dialect = OrtCpuInt8(projections)
             onnx.save(author_graph(self.bench.blueprint, dialect, weights, self.bench.open_weights).model, path)
         found = {}
         for name, rows in self._rows.items():
@@ -112,13 +111,13 @@ def forms(work: Workshop) -> Mapping[str, Callable[[], QuantizedProjections]]:
 
         return quantise
 
-    def plain(matrix: Any, _factor: Any, *, limit: int) -> Any:
-        return nearest(matrix, limit=limit)
+    def plain(matrix: Any, order: Any, factor: Any) -> Any:
+        return compensated(matrix, order, np.eye(len(factor), dtype=np.float32))
 
     return {
         "shipped: fixed ranges where they may be": lambda: cheapest(work.candidates()),
         "scales per token everywhere": lambda: closest(work.candidates()),
-        "weights of 7 bits": lambda: cheapest(work.candidates(limit=SEVEN_BITS)),
+        "weights of 7 bits": patched("rounding.LARGEST", 64),
         "outliers not split": patched("ranges._PER_COPY", 10**9),
         "without odd texts in calibration": lambda: cheapest(work.candidates(odd=False)),
         "weights rounded to nearest": patched("projections.compensated", plain),

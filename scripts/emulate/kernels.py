@@ -6,30 +6,49 @@ import sys
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 _DEPTH, _COLUMNS = 384, 192
-_EXTREMES = {8: (-128, 127), 7: (-64, 64)}
+_LARGEST, _LARGEST_PAIR = 127, 128  # as in stonnx.quantize.rounding
+
+
+def any_weights() -> NDArray[np.int8]:
+    """All that int8 allows, shape (in, out)."""
+    weight = np.random.default_rng(0).integers(-128, 127, (_DEPTH, _COLUMNS), endpoint=True).astype(np.int8)
+    weight[:, :8], weight[:, 8:16] = 127, -128  # the largest sums there can be
+    return weight
+
+
+def paired_weights() -> NDArray[np.int8]:
+    """What stonnx rounds to: the rows 2k and 2k + 1 of a column add up to 128 at most; the same shape."""
+    rng = np.random.default_rng(1)
+    first = rng.integers(-_LARGEST, _LARGEST, (_DEPTH // 2, _COLUMNS), endpoint=True)
+    first[:, :127], sign = np.arange(1, 128), np.where(np.arange(_COLUMNS) % 2, -1, 1)
+    room = np.stack([np.maximum(-_LARGEST, -_LARGEST_PAIR - first), np.minimum(_LARGEST, _LARGEST_PAIR - first)])
+    second = rng.integers(room[0], room[1], endpoint=True)
+    second[:, :127] = room[1][:, :127]  # every way to share a pair
+    return (np.stack([first, second], axis=1).reshape(_DEPTH, _COLUMNS) * sign).astype(np.int8)
+
+
+WEIGHTS = {"any": any_weights, "pairs": paired_weights}
 
 
 def build() -> onnx.ModelProto:
-    """One uint8 input ``a``; for 8-bit and 7-bit weights the int32 product and the float one with zero point 128."""
-    rng = np.random.default_rng(0)
+    """One uint8 input ``a``; for each kind of weights the int32 product and the float one with zero point 128."""
     nodes, outputs = [], []
     weights = [
         numpy_helper.from_array(np.array(1, np.float32), "scale_a"),
         numpy_helper.from_array(np.ones(_COLUMNS, np.float32), "scale_b"),
         numpy_helper.from_array(np.array(128, np.uint8), "zero_a"),
     ]
-    for bits, (low, high) in _EXTREMES.items():
-        weight = rng.integers(low, high, (_DEPTH, _COLUMNS), endpoint=True).astype(np.int8)
-        weight[:, :8], weight[:, 8:16] = high, low  # the largest sums there can be
-        weights.append(numpy_helper.from_array(weight, f"w{bits}"))
-        scaled = ["a", f"w{bits}", "scale_a", "scale_b", "zero_a"]
-        nodes.append(helper.make_node("MatMulInteger", ["a", f"w{bits}"], [f"int{bits}"]))
-        nodes.append(helper.make_node("MatMulIntegerToFloat", scaled, [f"float{bits}"], domain="com.microsoft"))
-        outputs.append(helper.make_tensor_value_info(f"int{bits}", TensorProto.INT32, None))
-        outputs.append(helper.make_tensor_value_info(f"float{bits}", TensorProto.FLOAT, None))
+    for kind, make in WEIGHTS.items():
+        weights.append(numpy_helper.from_array(make(), kind))
+        scaled = ["a", kind, "scale_a", "scale_b", "zero_a"]
+        nodes.append(helper.make_node("MatMulInteger", ["a", kind], [f"int_{kind}"]))
+        nodes.append(helper.make_node("MatMulIntegerToFloat", scaled, [f"float_{kind}"], domain="com.microsoft"))
+        outputs.append(helper.make_tensor_value_info(f"int_{kind}", TensorProto.INT32, None))
+        outputs.append(helper.make_tensor_value_info(f"float_{kind}", TensorProto.FLOAT, None))
     left = helper.make_tensor_value_info("a", TensorProto.UINT8, ["rows", _DEPTH])
     graph = helper.make_graph(nodes, "kernels", [left], outputs, weights)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
@@ -37,7 +56,5 @@ def build() -> onnx.ModelProto:
 
 
 if __name__ == "__main__":
-    model = build()
-    onnx.save(model, sys.argv[1])
-    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    np.savez(sys.argv[1].replace(".onnx", ".npz"), w7=stored["w7"], w8=stored["w8"])
+    onnx.save(build(), sys.argv[1])
+    np.savez(sys.argv[1].replace(".onnx", ".npz"), any=any_weights(), pairs=paired_weights())

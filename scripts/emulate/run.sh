@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
 # Run a variant of an artifact inside an emulated CPU, and compare it with the native run: see docs/emulation.md.
 #
-# usage: scripts/emulate/run.sh CPU ARTIFACT VARIANT [NATIVE_VARIANT]
+# usage: scripts/emulate/run.sh CPU ARTIFACT VARIANT
 #   CPU: an ARM64 or x86 model of QEMU (cortex-a72, neoverse-n1, neoverse-v1, max; Nehalem, Haswell) or an x86
-#        model of Bochs with VNNI (tigerlake, arrow_lake, sapphire_rapids).
-#   NATIVE_VARIANT: what runs natively, where this CPU may not run VARIANT (int8-u8 has the integers of int8).
+#        model of Bochs with AVX-512 (corei7_skylake_x without VNNI, tigerlake, arrow_lake, sapphire_rapids).
 # $PYTHON has stonnx's dependencies; $STONNX_EMULATE_DIR keeps what is downloaded (about 1.5 GB).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-[[ $# -eq 3 || $# -eq 4 ]] || { sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
-cpu=$1 artifact=$(realpath "$2") native_variant=${4:-$3} variants=("${@:3}")
+[[ $# -eq 3 ]] || { sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+cpu=$1 artifact=$(realpath "$2") variant=$3
 repository=$(cd "$here/../.." && pwd)
 python=${PYTHON:-$repository/.venv/bin/python}
 [[ -x $(command -v "$python") ]] || { echo "No Python at $python: run \`make setup\`, or set PYTHON." >&2; exit 2; }
@@ -31,7 +30,7 @@ esac
 
 # The guest: Debian's Python and the wheels of the versions that the native side runs.
 packages=(numpy onnxruntime tokenizers) site=$store/site-$arch
-if [[ " ${variants[*]}" == *" openvino"* ]]; then packages+=(openvino) site+=-openvino; fi
+if [[ $variant == openvino* ]]; then packages+=(openvino) site+=-openvino; fi
 need_root "$arch" "${guest_packages[@]}"
 need_site "$arch" "$site" "${packages[@]}"
 if [[ $machine == bochs ]]; then need_root amd64 "${bochs_packages[@]}"; else need_qemu; fi
@@ -39,13 +38,13 @@ if [[ $machine == bochs ]]; then need_root amd64 "${bochs_packages[@]}"; else ne
 cp "$here/probe.py" "$work/"
 
 echo "Native run ..." >&2
-PYTHONPATH="$repository/src" "$python" "$here/probe.py" "$work" "$artifact" "$work/native.npz" "$native_variant"
+PYTHONPATH="$repository/src" "$python" "$here/probe.py" "$work" "$artifact" "$work/native.npz" "$variant"
 
 echo "Run on $cpu ..." >&2
 SECONDS=0
 if [[ $machine == bochs ]]; then
     "$python" "$here/bochs.py" --store "$store" --site "$site" --work "$work" --cpu "$cpu" \
-        --source "$repository/src" --artifact "$artifact" "${variants[@]}"
+        --source "$repository/src" --artifact "$artifact" "$variant"
 else
     root=$store/root-$arch
     if [[ $machine == x86_64 ]]; then
@@ -57,7 +56,7 @@ else
     fi
     PYTHONHOME="$root/usr" PYTHONPATH="$site:$repository/src" PYTHONDONTWRITEBYTECODE=1 \
         nice -n 19 "$store/qemu/usr/bin/qemu-$machine" -L "$root" -cpu "$cpu" "$root/usr/bin/$guest_python" \
-        "$work/probe.py" "$work" "$artifact" "$work/emulated.npz" "${variants[@]}" \
+        "$work/probe.py" "$work" "$artifact" "$work/emulated.npz" "$variant" \
         2> >(grep -v "TCG doesn't support" >&2)
 fi
 echo "  $((SECONDS / 60)) min $((SECONDS % 60)) s on $cpu" >&2

@@ -25,7 +25,7 @@ from stonnx.verify import probe_texts
 pytest.importorskip("onnxruntime")
 
 FLOAT = ["fp32", "portable", "openvino", "openvino-bf16"]
-INT8 = ["int8", "int8-fast", "int8-u8", "int8-7bit", "openvino-int8", "openvino-int8-static"]
+INT8 = ["int8", "int8-fast", "openvino-int8", "openvino-int8-static"]
 TEXTS = ["hello world", "of and to in is a", "text number five"]
 
 
@@ -70,7 +70,7 @@ def converted(recorded):
 
 @pytest.fixture
 def convert_again(tiny_source, tmp_path, recorded, monkeypatch):
-    """A function: three quantised models for the targets in; converts without quantising once more."""
+    """A function: two quantised models for the targets in; converts without quantising once more."""
 
     def convert_with(models=recorded.models, **options):
         monkeypatch.setattr("stonnx.compile.int8.quantize", lambda *_, **__: models)
@@ -105,13 +105,11 @@ def test_variants(converted):
         told = any(note.startswith(f"{name}: {variant.fidelity_class}") for note in converted.notes)
         assert told == (variant.engine == "onnxruntime"), "what was measured with one engine says nothing of another"
     for name in ("int8", "int8-fast"):
-        assert set(by_name[name].instruction_sets) == {"avx512_vnni", "avx_vnni", "amx_int8", "asimd"}
-    for name in ("int8-u8", "int8-7bit"):
         assert by_name[name].instruction_sets == ()
     for name in ("openvino-int8", "openvino-int8-static"):
         assert "asimd" not in by_name[name].instruction_sets
         assert by_name[name].instruction_sets
-    assert by_name["int8"].fidelity_class == by_name["int8-u8"].fidelity_class == "high"
+    assert by_name["int8"].fidelity_class == "high"
 
 
 def test_all_files_are_there_and_no_others(converted):
@@ -121,15 +119,14 @@ def test_all_files_are_there_and_no_others(converted):
     assert files_of(converted.path) == listed | {"stonnx.json"}
     used = {name for variant in converted.manifest.variants for name in variant.files}
     assert used == {name for name in listed if name.startswith("onnx/")}
-    assert not [name for name in listed if "stand_in" in name or "trial" in name or "calibration" in name]
+    assert not [name for name in listed if "trial" in name or "calibration" in name]
 
 
 def test_variants_of_the_same_integers_share_one_weight_file(converted):
     by_name = {variant.name: variant for variant in converted.manifest.variants}
     shared = "onnx/model_int8.onnx_data"
     for name, variant in by_name.items():
-        expected = name in ("int8", "int8-fast", "openvino-int8", "openvino-int8-static")
-        assert (shared in variant.files) == expected
+        assert (shared in variant.files) == (name in INT8)
         graph = onnx.load(converted.path / variant.graph, load_external_data=False).graph
         entries = [entry.value for tensor in graph.initializer for entry in tensor.external_data[:1]]
         assert set(entries) == {name.rpartition("/")[2] for name in variant.files if name.endswith("_data")}
@@ -146,7 +143,7 @@ def test_what_runs_here_is_as_close_as_it_says(converted):
             assert (found * expected).sum(axis=1).min() > 0.99
             assert np.abs(found - expected).max() > 1e-5
             ran.append(variant.name)
-    assert {"int8-u8", "int8-7bit"} <= set(ran)
+    assert {"int8", "int8-fast"} <= set(ran)
 
 
 @pytest.mark.slow
@@ -158,7 +155,7 @@ def test_calibration_is_on_the_users_texts_and_the_edges(tiny_source, recorded, 
         np.testing.assert_array_equal(made.calibration.ids, expected.ids)
         np.testing.assert_array_equal(made.calibration.offsets, expected.offsets)
         np.testing.assert_array_equal(made.held_out.ids, tokenizer.rows((*selection_texts(), *selection_edges())).ids)
-    name = "onnx/model_int8_u8.onnx_data"
+    name = "onnx/model_int8.onnx_data"
     assert (tmp_path / "mine" / name).read_bytes() != (recorded.done.path / name).read_bytes()
 
 
@@ -185,17 +182,24 @@ def left_out(model):
 
 
 def test_a_target_below_every_class_is_left_out(recorded, convert_again):
-    close, fast, seven = recorded.models
-    done = convert_again((left_out(close), fast, left_out(seven)), verify=False)
+    close, fast = recorded.models
+    done = convert_again((left_out(close), fast), verify=False)
     assert names_of(done.manifest) == [*FLOAT, "int8-fast", "openvino-int8", "openvino-int8-static"]
-    assert sum("was left out: it is below every fidelity class" in note for note in done.notes) == 3
-    assert not [name for name in files_of(done.path) if "u8" in name or "7bit" in name]
+    assert sum("was left out: it is below every fidelity class" in note for note in done.notes) == 1
+    assert "onnx/model_int8.onnx" not in files_of(done.path)
+    Artifact.open(done.path).check_files()
+
+
+def test_where_all_targets_are_there_are_no_files(recorded, convert_again):
+    done = convert_again(tuple(map(left_out, recorded.models)), verify=False)
+    assert names_of(done.manifest) == FLOAT
+    assert not [name for name in files_of(done.path) if "int8" in name]
     Artifact.open(done.path).check_files()
 
 
 def test_a_fast_model_that_is_the_close_one_is_not_stored_twice(recorded, convert_again):
-    close, _, seven = recorded.models
-    done = convert_again((close, close, seven), verify=False)
+    close, _ = recorded.models
+    done = convert_again((close, close), verify=False)
     assert names_of(done.manifest) == [*FLOAT, *(name for name in INT8 if name != "int8-fast")]
     assert "onnx/model_int8_fast.onnx" not in files_of(done.path)
 
@@ -243,7 +247,6 @@ def check_verified(done):
     """Manifest, report and files say the same."""
     Artifact.open(done.path).check_files()
     assert done.manifest.verified
-    assert not [name for name in files_of(done.path) if "stand_in" in name]
     used = {name for variant in done.manifest.variants for name in variant.files}
     assert used == {name for name in files_of(done.path) if name.startswith("onnx/")}
     reported = json.loads((done.path / "report.json").read_text())["variants"]
@@ -253,11 +256,11 @@ def check_verified(done):
 
 
 def test_verification_settles_the_class(judged, recorded):
-    found = {"int8": "balanced", "int8-fast": "lossless", "int8-u8": "high", "int8-7bit": "exact"}
+    found = {"int8": "balanced", "int8-fast": "lossless"}
     done = judged(found)
     classes = check_verified(done)
-    close, fast, seven = (model.selection.reached for model in recorded.models)
-    chosen = {"int8": close, "int8-fast": fast, "int8-u8": close, "int8-7bit": seven}
+    close, fast = (model.selection.reached for model in recorded.models)
+    chosen = {"int8": close, "int8-fast": fast}
     # The weaker of what was chosen on held-out texts and what was measured on the probes.
     weaker = {name: max(chosen[name], found[name], key=CLASSES.index) for name in found}
     assert {name: classes[name] for name in found} == weaker
@@ -266,19 +269,14 @@ def test_verification_settles_the_class(judged, recorded):
     assert not any(note.startswith("int8-fast is written") for note in done.notes)
     assert weaker["int8-fast"] == fast != "lossless"
     for variant in done.manifest.variants:
-        measured = variant.fidelity is not None
-        stands_in = variant.engine == "onnxruntime" and variant.precision == "int8"
-        assert measured == (stands_in or why_not_here(variant) is None)
-    for name in ("int8", "int8-fast"):
-        here = why_not_here(Artifact.open(done.path).variant(name)) is None
-        assert any(note.startswith(f"{name}: this CPU cannot run it") for note in done.notes) == (not here)
+        assert (variant.fidelity is not None) == (why_not_here(variant) is None)
 
 
 def test_a_variant_below_every_class_goes_with_its_files(judged):
-    done = judged({"int8-u8": None})
-    assert "int8-u8" not in check_verified(done)
-    assert not [name for name in files_of(done.path) if "u8" in name]
-    note = "int8-u8 was left out: on the probe texts it keeps no fidelity class (so it was judged)."
+    done = judged({"int8-fast": None})
+    assert "int8-fast" not in check_verified(done)
+    assert not [name for name in files_of(done.path) if "fast" in name]
+    note = "int8-fast was left out: on the probe texts it keeps no fidelity class (so it was judged)."
     assert note in done.notes
 
 
@@ -287,13 +285,12 @@ def test_files_that_others_read_stay(judged):
     assert "int8" not in check_verified(done)
     assert "onnx/model_int8.onnx" not in files_of(done.path)
     assert "onnx/model_int8.onnx_data" in files_of(done.path)
-    assert not any(note.startswith("int8: this CPU cannot run it") for note in done.notes)
 
 
 def test_files_go_when_the_last_of_their_variants_does(judged, monkeypatch):
     monkeypatch.setattr("stonnx.compile.int8._kinds", lambda: tuple(k for k in _kinds() if k.engine == "onnxruntime"))
     done = judged({"int8": None, "int8-fast": None})
-    assert check_verified(done).keys() == {*FLOAT, "int8-u8", "int8-7bit"}
+    assert check_verified(done).keys() == set(FLOAT)
     assert "onnx/model_int8.onnx_data" not in files_of(done.path)
 
 
@@ -309,7 +306,7 @@ def test_against_the_original_itself(convert_again):
     done = convert_again()
     classes = check_verified(done)
     assert set(FLOAT) <= classes.keys()
-    assert {"int8-u8", "int8-7bit"} <= classes.keys()
+    assert {"int8", "int8-fast"} <= classes.keys()
     assert done.report.reference["sentence-transformers"]
     for variant in done.manifest.variants:
         if variant.precision == "int8" and variant.fidelity is not None:

@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 
 from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
-from stonnx.graph.quantized import QuantizedProjection, RangePerToken, ScalePerToken
+from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, RangePerToken, ScalePerToken
+from stonnx.quantize.rounding import LARGEST, LARGEST_PAIR
 from stonnx.testing import TinyModel
 from tests.graph import oracle
 from tests.graph.integers import (
@@ -26,7 +27,6 @@ from tests.graph.integers import (
 WIDTH = 48
 MULTIPLIERS = np.random.default_rng(3).uniform(0.3, 1.0, WIDTH).astype(np.float32)
 PER_TENSOR = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulInteger"}
-SIGNS = pytest.mark.parametrize("unsigned", [False, True])
 
 
 def inputs(shape=(3, 5, WIDTH), low=-np.inf):
@@ -40,20 +40,19 @@ def matrices(outs, limit=64):
     return tuple(quantized_matrix(rng.normal(size=(WIDTH, out)).astype(np.float32), limit) for out in outs)
 
 
-def int8(plan, *, unsigned):
-    return OrtCpuInt8({"w0": plan}, unsigned_weights=unsigned)
+def int8(plan):
+    return OrtCpuInt8({"w0": plan})
 
 
-@SIGNS
 @pytest.mark.parametrize("multipliers", [None, MULTIPLIERS])
 @pytest.mark.parametrize("zero_point", [None, 100, 160])  # None: a fixed range
-def test_products_are_those_of_the_integers(tmp_path, zero_point, multipliers, unsigned):
+def test_products_are_those_of_the_integers(tmp_path, zero_point, multipliers):
     x = inputs()
     how = float_range(x, multipliers)
     if zero_point is not None:
         how = ScalePerToken(multipliers=multipliers, zero_point=zero_point)
     plan = QuantizedProjection(input=how, matrices=matrices((16, 24, 32)))
-    found, operators = run_projection(tmp_path, int8(plan, unsigned=unsigned), plan, x)
+    found, operators = run_projection(tmp_path, int8(plan), plan, x)
     assert operators.count("QuantizeLinear") == 1  # the common input, once
     for number, y in enumerate(found):
         expected = integer_product(x, plan, number)
@@ -64,23 +63,21 @@ def test_products_are_those_of_the_integers(tmp_path, zero_point, multipliers, u
         assert np.abs(y - exact).max() < 0.05 * np.abs(exact).max()
 
 
-@SIGNS
 @pytest.mark.parametrize("multipliers", [None, MULTIPLIERS])
 @pytest.mark.parametrize("bound", [-0.1701, 0.0])
-def test_a_range_per_token_counts_from_its_bound(tmp_path, bound, multipliers, unsigned):
+def test_a_range_per_token_counts_from_its_bound(tmp_path, bound, multipliers):
     x, bias = inputs(low=bound), np.random.default_rng(4).normal(size=16).astype(np.float32)
     how = RangePerToken(multipliers=multipliers, lower_bound=bound)
     plan = QuantizedProjection(input=how, matrices=matrices((16,)))
-    (found,), _ = run_projection(tmp_path, int8(plan, unsigned=unsigned), plan, x, bias=bias)
+    (found,), _ = run_projection(tmp_path, int8(plan), plan, x, bias=bias)
     expected = oracle.layer_norm(integer_product(x, plan) + bias, 1.0, 0.0, EPS)
     np.testing.assert_allclose(found, expected, atol=2e-5)
     exact = oracle.layer_norm(x.astype(np.float64) @ dequantized(plan) + bias, 1.0, 0.0, EPS)
     assert np.abs(found - exact).max() < 0.1
 
 
-@SIGNS
 @pytest.mark.parametrize("kind", ["fixed", "scale", "range"])
-def test_copies_are_multiplied_with_rows_of_their_own(tmp_path, kind, unsigned):
+def test_copies_are_multiplied_with_rows_of_their_own(tmp_path, kind):
     x, bias = inputs(low=-0.1701 if kind == "range" else -np.inf), np.zeros(16, np.float32)
     how = {
         "fixed": float_range(x, MULTIPLIERS),
@@ -89,7 +86,7 @@ def test_copies_are_multiplied_with_rows_of_their_own(tmp_path, kind, unsigned):
     }[kind]
     weights = np.random.default_rng(5).normal(size=(WIDTH + 3, 16)).astype(np.float32)
     plan = QuantizedProjection(input=how, matrices=(quantized_matrix(weights),), copies=np.array([4, 4, 40]))
-    (found,), operators = run_projection(tmp_path, int8(plan, unsigned=unsigned), plan, x, bias=bias)
+    (found,), operators = run_projection(tmp_path, int8(plan), plan, x, bias=bias)
     expected = oracle.layer_norm(integer_product(x, plan), 1.0, 0.0, EPS)
     np.testing.assert_allclose(found, expected, atol=2e-5)
     assert operators.index("QuantizeLinear") < operators.index("Gather", operators.index("QuantizeLinear"))
@@ -99,11 +96,17 @@ def test_copies_are_multiplied_with_rows_of_their_own(tmp_path, kind, unsigned):
     assert np.abs(found - exact).mean() < 0.1  # small tokens are coarse in a fixed range
 
 
-def test_unsigned_weights_of_eight_bits_are_exact_on_every_cpu(tmp_path):
-    x = np.abs(inputs())  # all integers large: where sums of two products saturate, they do so here
-    plan = QuantizedProjection(input=float_range(x), matrices=matrices((32,), limit=127))
-    (found,), _ = run_projection(tmp_path, int8(plan, unsigned=True), plan, x)
-    np.testing.assert_allclose(found, integer_product(x, plan), rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("tokens", [1, 2, 7, 64])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_largest_pairs_are_exact_on_every_cpu(tmp_path, tokens, sign):
+    """Where a processor adds two products in an int16, the largest inputs and pairs of weights just fit."""
+    firsts = np.arange(1, LARGEST + 1)  # one column for each way to share a pair
+    values = np.empty((WIDTH, len(firsts)), np.int8)
+    values[0::2], values[1::2] = sign * firsts, sign * (LARGEST_PAIR - firsts)
+    matrix = QuantizedMatrix(values=values, scales=np.ones(len(firsts), np.float32))
+    plan = QuantizedProjection(input=FixedRange(multipliers=None, scale=1.0, zero_point=0), matrices=(matrix,))
+    (found,), _ = run_projection(tmp_path, int8(plan), plan, np.full((1, tokens, WIDTH), 255, np.float32))
+    np.testing.assert_array_equal(found, sign * 255.0 * LARGEST_PAIR * WIDTH / 2)
 
 
 @pytest.mark.parametrize("kind", ["scale", "range"])
@@ -115,16 +118,15 @@ def test_a_token_of_zeros_is_no_division_by_zero(tmp_path, kind):
     else:
         how = RangePerToken(multipliers=None, lower_bound=0.0)
     plan = QuantizedProjection(input=how, matrices=matrices((16,)))
-    (found,), _ = run_projection(tmp_path, int8(plan, unsigned=True), plan, x)
+    (found,), _ = run_projection(tmp_path, int8(plan), plan, x)
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(found[1, 2], 0)
 
 
-@SIGNS
 @pytest.mark.parametrize("hidden_act", ["gelu", "relu"])
-def test_a_text_does_not_depend_on_its_neighbours(author, equal, hidden_act, unsigned):
+def test_a_text_does_not_depend_on_its_neighbours(author, equal, hidden_act):
     model = author(TinyModel(hidden_act=hidden_act))
-    _, path = write_model(model, OrtCpuInt8(quantize_model(model), unsigned_weights=unsigned))
+    _, path = write_model(model, OrtCpuInt8(quantize_model(model)))
     session = open_session(path)
     (together,) = session.run(None, {"input_ids": equal})
     for row, ids in enumerate(equal):
@@ -132,10 +134,9 @@ def test_a_text_does_not_depend_on_its_neighbours(author, equal, hidden_act, uns
         assert np.abs(alone[0] - together[row]).max() <= 1e-4
 
 
-@SIGNS
-def test_a_model_is_close_to_its_float32_graph(author, equal, unsigned):
+def test_a_model_is_close_to_its_float32_graph(author, equal):
     model = author(TinyModel())
-    graph, path = write_model(model, OrtCpuInt8(quantize_model(model), unsigned_weights=unsigned))
+    graph, path = write_model(model, OrtCpuInt8(quantize_model(model)))
     (found,) = open_session(path).run(None, {"input_ids": equal})
     (expected,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal})
     assert (found * expected).sum(axis=1).min() > 0.998  # both normalised
@@ -161,7 +162,7 @@ def test_no_scale_is_that_of_a_whole_batch(author, kinds, tmp_path):
 def test_what_is_absent_stays_in_float32(author, equal, absent):
     model = author(TinyModel())
     kinds = [None if number == absent else kind for number, kind in enumerate(("fixed", "scale", "fixed", "range"))]
-    graph, path = write_model(model, OrtCpuInt8(quantize_model(model, kinds), unsigned_weights=True))
+    graph, path = write_model(model, OrtCpuInt8(quantize_model(model, kinds)))
     maps = (3, 1, 1, 1)[absent]
     assert graph.operators["MatMul"] == 2 * maps
     assert graph.operators["MatMulIntegerToFloat"] == 2 * (6 - maps)
@@ -179,12 +180,11 @@ class Unfolded(OrtCpuInt8):
         return OrtCpu.attend(self, *args)
 
 
-@SIGNS
 @pytest.mark.parametrize("kind", ["fixed", "scale"])
-def test_the_values_take_in_what_balances_the_context(author, equal, kind, unsigned):
+def test_the_values_take_in_what_balances_the_context(author, equal, kind):
     model = author(TinyModel())
     plans = quantize_model(model, ("fixed", kind, "fixed", "range"))
-    graphs = [write_model(model, make(plans, unsigned_weights=unsigned)) for make in (OrtCpuInt8, Unfolded)]
+    graphs = [write_model(model, make(plans)) for make in (OrtCpuInt8, Unfolded)]
     folded, apart = (graph.operators for graph, _ in graphs)
     assert folded["Mul"] == apart["Mul"] - 2  # one a layer
     found, expected = (open_session(path).run(None, {"input_ids": equal})[0] for _, path in graphs)
@@ -197,6 +197,19 @@ def test_an_output_map_balances_its_input_only_where_the_values_are_in_float32(a
     plans = quantize_model(model, (first, "fixed", None, None))
     operators = write_model(model, OrtCpuInt8(plans))[0].operators
     assert operators["Mul"] == 2  # the first projection's or the output map's, in two layers
+
+
+@pytest.mark.parametrize(("kinds", "apart"), [(("fixed", "fixed"), 0), (("scale", "fixed"), 1), ((None, "scale"), 2)])
+def test_a_product_in_a_fixed_range_adds_its_bias_itself(author, equal, kinds, apart):
+    """That of the queries, and that of the output map behind the attention, with the values' bias in it."""
+    model = author(TinyModel())
+    plans = quantize_model(model, (*kinds, "fixed", "range"))
+    graph, path = write_model(model, OrtCpuInt8(plans))
+    # Per layer: two residuals, the bias of the last map, one in a range per token, and those that stand apart.
+    assert graph.operators["Add"] == 1 + 2 * (4 + apart)
+    (found,) = open_session(path).run(None, {"input_ids": equal})
+    (expected,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal})
+    assert (found * expected).sum(axis=1).min() > 0.998
 
 
 def test_with_nothing_quantised_the_graph_is_the_float32_one(author, equal):

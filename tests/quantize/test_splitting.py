@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stonnx.quantize.splitting import part_counts, split_outliers
+from stonnx.quantize.splitting import lay_out, part_counts, split_outliers
 
 levels = hnp.arrays(np.float32, st.tuples(st.integers(1, 8), st.integers(1, 90)), elements=st.floats(0, 1000, width=32))
 
@@ -72,3 +73,24 @@ def test_never_more_than_there_may_be_and_never_in_vain(found, budget):
     assert copies.tolist() == sorted(copies.tolist())
     if len(copies):
         assert error(found, copies) < error(found, np.empty(0, dtype=np.int64))
+
+
+def test_a_copy_lies_beside_a_row_without_weights():
+    rows, shares = lay_out(np.array([2, 2, 5]), 6)
+    assert rows[:6].tolist() == list(range(6))
+    assert rows[6::2].tolist() == [2, 2, 5]
+    assert shares.tolist() == pytest.approx([1, 1, 1 / 3, 1, 1, 1 / 2, 1 / 3, 0, 1 / 3, 0, 1 / 2])
+
+
+@given(copies=st.lists(st.integers(0, 6), max_size=9), width=st.integers(7, 10))
+def test_the_shares_of_a_component_make_up_a_whole(copies, width):
+    rows, shares = lay_out(np.array(sorted(copies), dtype=np.int64), width)
+    assert (rows.dtype, shares.dtype, rows.shape) == (np.int64, np.float32, shares.shape)
+    np.testing.assert_allclose(np.bincount(rows, weights=shares, minlength=width), 1, rtol=1e-6)
+    behind = shares[width:]
+    assert not (behind[1:] * behind[:-1]).any()  # no two copies side by side
+
+
+def test_without_copies_there_are_only_the_components():
+    rows, shares = lay_out(np.empty(0, dtype=np.int64), 4)
+    assert (rows.tolist(), shares.tolist()) == ([0, 1, 2, 3], [1, 1, 1, 1])

@@ -156,11 +156,12 @@ def int8(fp32, **changes):
         ({"avx2", "amx_int8"}, {"fidelity": None}, "fp32"),
         ({"avx2", "avx_vnni"}, {"instruction_sets": ("amx_int8",)}, "fp32"),
         ({"avx2", "avx_vnni"}, {"engine": "abacus"}, "fp32"),
-        ({"avx2"}, {}, "fp32"),
+        ({"avx2"}, {}, "int8"),
+        ({"asimd", "asimddp"}, {}, "fp32"),
         (set(), {}, "fp32"),
     ],
 )
-def test_auto_prefers_int8_where_the_cpu_is_made_for_it(make_artifact, monkeypatch, features, changes, chosen):
+def test_auto_prefers_int8_where_the_cpu_is_fast_at_it(make_artifact, monkeypatch, features, changes, chosen):
     with_cpu(monkeypatch, *features)
     fp32 = make_artifact().manifest.variants[0]
     artifact = make_artifact(variants=(fp32, int8(fp32, **changes)))

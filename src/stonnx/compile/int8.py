@@ -1,10 +1,9 @@
-"""The int8 variants of an artifact, and their stand-ins where this CPU cannot run them."""
+"""The int8 variants of an artifact."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,11 +18,9 @@ from stonnx.graph import WeightFile, author_graph
 from stonnx.graph.dialects import Dialect, OpenVinoInt8, OrtCpuInt8
 from stonnx.graph.quantized import QuantizedProjections
 from stonnx.quantize import (
-    FULL_RANGE,
-    SEVEN_BITS,
     OnStep,
     Quantized,
-    Target,
+    QuantizedClass,
     Workbench,
     calibration_edges,
     calibration_texts,
@@ -31,29 +28,26 @@ from stonnx.quantize import (
     selection_edges,
     selection_texts,
 )
-from stonnx.runtime.loading import why_not_here
 from stonnx.runtime.tokenize import TextTokenizer
 
-__all__ = ["Int8Variant", "Int8Variants", "author_int8"]
+__all__ = ["Int8Variants", "author_int8"]
 
-# Everywhere else, ONNX Runtime adds two products of unsigned and signed eight bits in an int16 that is too small.
-_EXACT_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimd")
 # Where OpenVINO quantises inputs itself. Elsewhere it computes on the same weights in float32, which gains nothing.
 _OPENVINO_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8")
 
-_CLOSE = Target(limit=FULL_RANGE, wanted=("high", "balanced"))
-_FAST = Target(limit=FULL_RANGE, wanted=("balanced",))
-_SEVEN = Target(limit=SEVEN_BITS, wanted=("balanced",))
+_Target = tuple[QuantizedClass, ...]
+_CLOSE: _Target = ("high", "balanced")
+_FAST: _Target = ("balanced",)
+_DATA = "onnx/model_int8.onnx_data"  # most of the integers of the variants are the same
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """One int8 variant; ``stem`` and ``data`` are the names of its files without their endings."""
+    """One int8 variant."""
 
     name: str
-    stem: str
-    data: str
-    target: Target
+    graph: str
+    target: _Target
     dialect: Callable[[QuantizedProjections], Dialect] = OrtCpuInt8
     engine: str = "onnxruntime"
     instruction_sets: tuple[str, ...] = ()
@@ -61,11 +55,9 @@ class _Kind:
 
 
 def _kinds() -> tuple[_Kind, ...]:
-    main = "onnx/model_int8"
     openvino = _Kind(
         name="openvino-int8",
-        stem=f"{main}_openvino",
-        data=main,
+        graph="onnx/model_int8_openvino.onnx",
         target=_FAST,
         dialect=partial(OpenVinoInt8, static=False),
         engine="openvino",
@@ -73,43 +65,26 @@ def _kinds() -> tuple[_Kind, ...]:
         options={"DYNAMIC_QUANTIZATION_GROUP_SIZE": "64"},
     )
     return (
-        _Kind(name="int8", stem=main, data=main, target=_CLOSE, instruction_sets=_EXACT_PRODUCTS),
-        _Kind(name="int8-fast", stem=f"{main}_fast", data=main, target=_FAST, instruction_sets=_EXACT_PRODUCTS),
-        _Kind(name="int8-u8", stem=f"{main}_u8", data=f"{main}_u8", target=_CLOSE, dialect=_UNSIGNED),
-        _Kind(name="int8-7bit", stem=f"{main}_7bit", data=f"{main}_7bit", target=_SEVEN),
+        _Kind(name="int8", graph="onnx/model_int8.onnx", target=_CLOSE),
+        _Kind(name="int8-fast", graph="onnx/model_int8_fast.onnx", target=_FAST),
         openvino,
         replace(
             openvino,
             name="openvino-int8-static",
-            stem=f"{main}_openvino_static",
+            graph="onnx/model_int8_openvino_static.onnx",
             dialect=partial(OpenVinoInt8, static=True),
         ),
     )
 
 
-_UNSIGNED = partial(OrtCpuInt8, unsigned_weights=True)
 _WEAKEST: FidelityClass = "balanced"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Int8Variant:
-    """An int8 variant.
-
-    Attributes:
-        variant: What the manifest gets.
-        stand_in: A graph with the same integers that this CPU multiplies without saturation; None where it can run
-            the variant itself. Its files must be gone before the artifact is finished.
-    """
-
-    variant: Variant
-    stand_in: Variant | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Variants:
     """All int8 variants that are close enough, and a sentence for each thing that was decided."""
 
-    variants: tuple[Int8Variant, ...]
+    variants: tuple[Variant, ...]
     notes: tuple[str, ...]
 
 
@@ -133,7 +108,7 @@ def author_int8(
     if texts is not None and not texts:
         raise UsageError("There are no calibration texts.", hint="Leave them out to calibrate on the shipped ones.")
     tokenizer = TextTokenizer(staging / "tokenizer.json", max_tokens=spec.max_tokens)
-    targets = (_CLOSE, _FAST, _SEVEN)
+    targets = (_CLOSE, _FAST)
     models = quantize(
         bench,
         calibration=tokenizer.rows((*(calibration_texts() if texts is None else texts), *calibration_edges())),
@@ -149,40 +124,22 @@ def author_int8(
     # OpenVINO quantises inputs in its own way: what was measured here says nothing of it.
     notes = tuple(_note(kind.name, by_target[kind.target]) for kind in kinds if kind.engine == "onnxruntime")
     kinds = tuple(kind for kind in kinds if by_target[kind.target].selection.reached is not None)
-    variants = []
-    with ExitStack() as stack:
-        files: dict[str, WeightFile] = {}
-        for kind in kinds:
-            data = f"{kind.data}.onnx_data"
-            if data not in files:
-                files[data] = stack.enter_context(WeightFile(staging / data))
-            model = by_target[kind.target]
-            variant = _author(kind, model, bench, staging, files[data])
-            stand_in = None
-            if kind.engine == "onnxruntime" and why_not_here(variant) is not None:
-                stand_in = _author_stand_in(kind, model, bench, staging)
-            variants.append(Int8Variant(variant=variant, stand_in=stand_in))
-    return Int8Variants(variants=tuple(variants), notes=notes)
-
-
-def _author_stand_in(kind: _Kind, model: Quantized, bench: Workbench, staging: Path) -> Variant:
-    """The same integers for a CPU that multiplies signed weights inexactly, with a weight file of its own."""
-    stem = f"{kind.stem}_stand_in"
-    kind = replace(kind, stem=stem, data=stem, instruction_sets=(), dialect=_UNSIGNED)
-    with WeightFile(staging / f"{kind.data}.onnx_data") as weights:
-        return _author(kind, model, bench, staging, weights)
+    if not kinds:
+        return Int8Variants(variants=(), notes=notes)
+    with WeightFile(staging / _DATA) as weights:
+        variants = tuple(_author(kind, by_target[kind.target], bench, staging, weights) for kind in kinds)
+    return Int8Variants(variants=variants, notes=notes)
 
 
 def _author(kind: _Kind, model: Quantized, bench: Workbench, staging: Path, weights: WeightFile) -> Variant:
-    """Write one graph; besides the weight file it needs no other to run."""
-    path = f"{kind.stem}.onnx"
+    """Write one graph."""
     graph = author_graph(bench.blueprint, kind.dialect(model.projections), weights, bench.open_weights)
-    onnx.save(graph.model, staging / path)
+    onnx.save(graph.model, staging / kind.graph)
     return Variant(
         name=kind.name,
         engine=kind.engine,
-        graph=path,
-        files=(path, f"{kind.data}.onnx_data"),
+        graph=kind.graph,
+        files=(kind.graph, _DATA),
         inputs=graph.inputs,
         equal_lengths=graph.equal_lengths,
         precision="int8",

@@ -18,7 +18,7 @@ from stonnx.compile.float_variants import openvino_variants
 from stonnx.compile.folder import write_model_folder
 from stonnx.compile.int8 import Int8Variants, author_int8
 from stonnx.compile.stages import describe_stages
-from stonnx.compile.verification import drop_stand_ins, verify_staging, why_not
+from stonnx.compile.verification import verify_staging, why_not
 from stonnx.graph import Blueprint, WeightFile, author_graph, draw
 from stonnx.graph.dialects import Dialect, OrtCpu, Portable
 from stonnx.graph.parameters import TensorSource
@@ -124,14 +124,13 @@ def convert(
             if int8:
                 with clock.step("quantize", "quantising to int8"):
                     added = author_int8(bench, spec, staging, texts=calibration_texts, on_step=clock.on_step)
-        manifest = _manifest(blueprint, (*variants, *(entry.variant for entry in added.variants)), staging)
+        manifest = _manifest(blueprint, (*variants, *added.variants), staging)
         report, reason = None, why_not(verify=verify)
         if reason is None:
             with clock.step("verify", "verifying against sentence-transformers"):
                 found = verify_staging(folder.path, staging, manifest, int8=added.variants, on_step=clock.on_step)
             manifest, report, more = found.manifest, found.report, found.notes
         else:
-            drop_stand_ins(staging, added.variants)
             manifest, more = replace(manifest, files=file_entries(staging)), (reason,)
             write_manifest(staging, manifest)
     return Conversion(

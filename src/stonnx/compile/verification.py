@@ -11,13 +11,12 @@ from stonnx._io import write_json
 from stonnx.artifact import Artifact, Manifest, Variant, file_entries, write_goldens, write_manifest
 from stonnx.artifact.fidelity_class import CLASSES
 from stonnx.artifact.manifest import FidelityClass
-from stonnx.compile.int8 import Int8Variant
 from stonnx.errors import VerificationError
 from stonnx.reference import ReferenceEncoder, reference_available
 from stonnx.verify import Report, VariantReport, make_goldens
 from stonnx.verify import verify as run_verification
 
-__all__ = ["Verification", "drop_stand_ins", "verify_staging", "why_not"]
+__all__ = ["Verification", "verify_staging", "why_not"]
 
 OnStep = Callable[[str], None]
 
@@ -43,7 +42,7 @@ def why_not(*, verify: bool) -> str | None:
 
 
 def verify_staging(
-    source: Path, staging: Path, manifest: Manifest, *, int8: Sequence[Int8Variant], on_step: OnStep
+    source: Path, staging: Path, manifest: Manifest, *, int8: Sequence[Variant], on_step: OnStep
 ) -> Verification:
     """Store the goldens, measure the variants, and write what was found.
 
@@ -54,23 +53,17 @@ def verify_staging(
         source: Folder of the original model.
         staging: The artifact in the making.
         manifest: Its manifest so far.
-        int8: The int8 variants among the manifest's. A stand-in is measured in the place of its variant.
+        int8: The int8 variants among the manifest's.
         on_step: Called with a short sentence before each step.
 
     Raises:
         VerificationError: A bound was not kept.
     """
     write_goldens(staging, make_goldens(ReferenceEncoder.load(source)))
-    stand_ins = {entry.variant.name: entry.stand_in for entry in int8 if entry.stand_in is not None}
-    measured = replace(
-        manifest,
-        variants=tuple(stand_ins.get(variant.name, variant) for variant in manifest.variants),
-        files=file_entries(staging),
-    )
-    write_manifest(staging, measured)
+    manifest = replace(manifest, files=file_entries(staging))
+    write_manifest(staging, manifest)
     report = run_verification(Artifact.open(staging), on_step=on_step)
-    _remove(staging, stand_ins.values())
-    report, manifest, notes = _settle_int8(report, manifest, staging, {entry.variant.name for entry in int8})
+    report, manifest, notes = _settle_int8(report, manifest, staging, {variant.name for variant in int8})
     if not report.passed:
         failures = "; ".join(f"{v.name}: {', '.join(v.failures)}" for v in report.variants if not v.passed)
         raise VerificationError(
@@ -82,17 +75,7 @@ def verify_staging(
     variants = tuple(replace(variant, fidelity=found.get(variant.name)) for variant in manifest.variants)
     manifest = replace(manifest, variants=variants, verified=True, files=file_entries(staging))
     write_manifest(staging, manifest)
-    notes += tuple(
-        f"{name}: this CPU cannot run it, so it was measured through a graph with the same integers."
-        for name in stand_ins
-        if name in found
-    )
     return Verification(manifest=manifest, report=report, notes=notes)
-
-
-def drop_stand_ins(staging: Path, int8: Sequence[Int8Variant]) -> None:
-    """Remove the graphs that only measuring needs."""
-    _remove(staging, [entry.stand_in for entry in int8 if entry.stand_in is not None])
 
 
 def _settle_int8(
@@ -119,7 +102,7 @@ def _settle_int8(
                 )
             reports.append(replace(found, fidelity_class=kept, failures=()))
             variants[found.name] = replace(variants[found.name], fidelity_class=kept)
-    _remove(staging, dropped, but_for=variants.values())
+    _remove(staging, dropped, variants.values())
     return replace(report, variants=tuple(reports)), replace(manifest, variants=tuple(variants.values())), tuple(notes)
 
 
@@ -127,8 +110,8 @@ def _weaker(one: FidelityClass, other: FidelityClass) -> FidelityClass:
     return max(one, other, key=CLASSES.index)
 
 
-def _remove(staging: Path, variants: Iterable[Variant], *, but_for: Iterable[Variant] = ()) -> None:
+def _remove(staging: Path, variants: Iterable[Variant], others: Iterable[Variant]) -> None:
     """Remove the files of variants, but for those that others read as well."""
-    needed = {name for variant in but_for for name in variant.files}
+    needed = {name for variant in others for name in variant.files}
     for name in {name for variant in variants for name in variant.files} - needed:
         (staging / name).unlink()

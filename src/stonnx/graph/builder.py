@@ -116,7 +116,7 @@ class GraphBuilder:
             self._initializers[name] = tensor
         return name
 
-    def integers(self, name: str, load: Callable[[], NDArray[np.int8] | NDArray[np.uint8]]) -> str:
+    def integers(self, name: str, load: Callable[[], NDArray[np.int8]]) -> str:
         """A quantised weight in the shared file; ``name`` and ``load`` as in ``weight``."""
         if name not in self._initializers:
             self._initializers[name] = self._weights.tensor(name, load)

@@ -13,7 +13,7 @@ from stonnx.graph.quantized import QuantizedMatrix, QuantizedProjection
 from stonnx.quantize.calibration import Observation
 from stonnx.quantize.ranges import choose_range, mean_step_energy, per_token
 from stonnx.quantize.rounding import compensated
-from stonnx.quantize.splitting import part_counts
+from stonnx.quantize.splitting import lay_out
 from stonnx.quantize.statistics import InputStatistics, compensation_factor
 
 __all__ = ["Candidate", "quantize_projections"]
@@ -50,18 +50,15 @@ class Candidate:
         return len(matrices[0].values) + sum(len(matrix.scales) for matrix in matrices)
 
 
-def quantize_projections(
-    observation: Observation, parameters: Parameters, limits: Sequence[int]
-) -> Iterator[tuple[Candidate, ...]]:
+def quantize_projections(observation: Observation, parameters: Parameters) -> Iterator[Candidate]:
     """Quantise every projection of a model, one after the other.
 
     Args:
         observation: From ``observe``.
         parameters: The encoder's tensors.
-        limits: Largest absolute weights to round to.
 
     Yields:
-        Per projection, in graph order, one candidate per limit.
+        The projections, in graph order.
     """
     residual = 0.0
     for site, block in observation.projections.items():
@@ -70,7 +67,7 @@ def quantize_projections(
             residual = float(np.trace(statistics.energy))
         matrices = [np.ascontiguousarray(parameters.get(linear.weight).T) for linear in block.linears]
         around = 0.0 if block.source == "norm" else residual
-        yield tuple(_candidate(site, statistics, matrices, block.lower_bound, around, limit) for limit in limits)
+        yield _candidate(site, statistics, matrices, block.lower_bound, around)
 
 
 def _candidate(
@@ -79,31 +76,23 @@ def _candidate(
     matrices: Sequence[NDArray[np.float32]],
     lower_bound: float | None,
     around: float,
-    limit: int,
 ) -> Candidate:
     """Balance and round; ``around`` is the energy of what the products are added to."""
-    how, copies = choose_range(statistics, matrices, lower_bound, limit=limit)
+    how, copies = choose_range(statistics, matrices, lower_bound)
     if how.multipliers is not None:
         statistics = statistics.scaled(how.multipliers)
         matrices = [matrix / how.multipliers[:, None] for matrix in matrices]
-    width = len(statistics.low)
-    rows = np.concatenate([np.arange(width), copies])
-    parts = part_counts(copies, width)[rows, None]
-    split = statistics.take(rows)
-    order, factor = compensation_factor(split)
-    rounded = tuple(_round(matrix[rows] / parts, order, factor, limit) for matrix in matrices)
-    projection = QuantizedProjection(input=how, matrices=rounded, copies=copies)
+    rows, shares = lay_out(copies, len(statistics.low))
+    order, factor = compensation_factor(statistics.take(rows))
+    rounded = tuple(_round(matrix[rows] * shares[:, None], order, factor) for matrix in matrices)
+    projection = QuantizedProjection(input=how, matrices=rounded, copies=rows[len(statistics.low) :])
     closer = replace(projection, input=per_token(statistics, how))
     noise, closer_noise = (_noise(matrices, option, statistics, around) for option in (projection, closer))
     return Candidate(site=site, projection=projection, closer=closer, noise=noise, closer_noise=closer_noise)
 
 
-def _round(
-    matrix: NDArray[np.float32], order: NDArray[np.int64], factor: NDArray[np.float32], limit: int
-) -> QuantizedMatrix:
-    integers, scales = compensated(matrix[order], factor, limit=limit)
-    values = np.empty_like(integers)
-    values[order] = integers
+def _round(matrix: NDArray[np.float32], order: NDArray[np.int64], factor: NDArray[np.float32]) -> QuantizedMatrix:
+    values, scales = compensated(matrix, order, factor)
     return QuantizedMatrix(values=values, scales=scales)
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.graph.quantized import FixedRange, InputRange, RangePerToken, ScalePerToken
+from stonnx.quantize.rounding import column_scales
 from stonnx.quantize.smoothing import smoothing_multipliers
-from stonnx.quantize.splitting import part_counts, split_outliers
+from stonnx.quantize.splitting import lay_out, part_counts, split_outliers
 from stonnx.quantize.statistics import InputStatistics
 
 __all__ = ["Preparation", "choose_range", "fixed_range", "mean_step_energy", "per_token"]
@@ -27,7 +28,7 @@ class Preparation(NamedTuple):
 
     Attributes:
         range: How it becomes uint8; its multipliers balance components and split them.
-        copies: As in ``QuantizedProjection``.
+        copies: From ``split_outliers``.
     """
 
     range: InputRange
@@ -35,7 +36,7 @@ class Preparation(NamedTuple):
 
 
 def choose_range(
-    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], lower_bound: float | None, *, limit: int
+    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], lower_bound: float | None
 ) -> Preparation:
     """Balance an input, and split its outliers, with the strength that promises the smallest error of the products.
 
@@ -43,13 +44,12 @@ def choose_range(
         statistics: The input.
         matrices: All products of it, float32, each of shape (in, out).
         lower_bound: No component is below, and tokens get ranges of their own; None for one fixed range.
-        limit: Largest absolute weight to round to.
     """
     # In a fixed range nothing is split: outliers leave room there for what calibration did not see of the others.
     budgets = (0,) if lower_bound is None else (0, len(statistics.low) // _PER_COPY)
 
     def cost(found: Preparation) -> float:
-        error = _expected_error(statistics, matrices, found, limit)
+        error = _expected_error(statistics, matrices, found)
         return error / _WORTH if len(found.copies) else error
 
     candidates = (
@@ -122,9 +122,7 @@ def _prepare(
     return Preparation(RangePerToken(multipliers=multipliers, lower_bound=lower_bound), copies)
 
 
-def _expected_error(
-    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], found: Preparation, limit: int
-) -> float:
+def _expected_error(statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], found: Preparation) -> float:
     """Energy of the products' error, from the inputs' steps and the weights' steps, as if weights were just rounded.
 
     The parts of a component err alike in the input, and each by itself in the weights.
@@ -133,12 +131,13 @@ def _expected_error(
     multipliers = np.ones(len(statistics.low), dtype=np.float32) if how.multipliers is None else how.multipliers
     scaled = statistics.scaled(multipliers)
     parts = part_counts(found.copies, len(multipliers))
+    rows, shares = lay_out(found.copies, len(multipliers))
     inputs = statistics.tokens * mean_step_energy(scaled, how)
     energy = float(np.diag(scaled.energy) @ parts)
     error = 0.0
     for matrix in matrices:
         balanced = matrix / multipliers[:, None]
-        steps = np.abs(balanced / parts[:, None]).max(axis=0) / limit
+        steps = column_scales(balanced[rows] * shares[:, None])
         error += inputs * float(np.square(balanced, dtype=np.float64).sum())
         error += energy * float(np.square(steps, dtype=np.float64).sum()) / 12
     return error

@@ -1,16 +1,21 @@
-"""Float matrices to int8: plain rounding, and rounding that compensates its own error."""
+"""Float matrices to int8: the scales, and rounding that compensates its own error.
+
+The integers are such that every processor multiplies them exactly. VNNI, AMX and Arm's dot products add products of
+eight bits in 32. AVX2, AVX-512 without VNNI and SSE add two products of unsigned and signed bytes in an int16 first:
+those of the rows 2k and 2k + 1 of a matrix. Times 255, two weights may come to 128 there, and to -128.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FULL_RANGE", "SEVEN_BITS", "RoundedMatrix", "column_scales", "compensated", "nearest"]
+__all__ = ["LARGEST", "LARGEST_PAIR", "RoundedMatrix", "column_scales", "compensated"]
 
-FULL_RANGE = 127
-"""Largest absolute integer where the processor accumulates without saturation (VNNI, AMX, ARM)."""
-SEVEN_BITS = 64
-"""Largest absolute integer for AVX2: two products of uint8 with at most 64 stay within an int16."""
+LARGEST = 127
+"""Largest absolute integer."""
+LARGEST_PAIR = 128
+"""Largest absolute sum of two integers of a column that lie in the rows 2k and 2k + 1: 255 * 128 < 2 ** 15."""
 
 _BLOCK = 128
 
@@ -18,56 +23,54 @@ RoundedMatrix = tuple[NDArray[np.int8], NDArray[np.float32]]
 """Integers, int8, shape (in, out), and their scale per column, float32, shape (out,)."""
 
 
-def column_scales(matrix: NDArray[np.float32], *, limit: int) -> NDArray[np.float32]:
-    """The scale of each column: its largest absolute value becomes ``limit``.
+def column_scales(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The smallest scale of each column with which its values and its pairs of rows fit.
 
     Args:
         matrix: float32, shape (in, out).
-        limit: ``FULL_RANGE`` or ``SEVEN_BITS``.
 
     Returns:
         float32, shape (out,); 1 for a column of zeros.
     """
-    largest = np.abs(matrix).max(axis=0)
-    scales: NDArray[np.float32] = np.where(largest > 0, largest / np.float32(limit), np.float32(1)).astype(np.float32)
+    pairs = len(matrix) // 2 * 2
+    sums = np.abs(matrix[0:pairs:2] + matrix[1:pairs:2]).max(axis=0, initial=0)
+    largest = np.maximum(np.abs(matrix).max(axis=0) / np.float32(LARGEST), sums / np.float32(LARGEST_PAIR))
+    scales: NDArray[np.float32] = np.where(largest > 0, largest, np.float32(1)).astype(np.float32)
     return scales
 
 
-def nearest(matrix: NDArray[np.float32], *, limit: int) -> RoundedMatrix:
-    """Each element to the nearest integer, one scale per column.
-
-    Args:
-        matrix: float32, shape (in, out).
-        limit: ``FULL_RANGE`` or ``SEVEN_BITS``.
-    """
-    scales = column_scales(matrix, limit=limit)
-    return np.clip(np.rint(matrix / scales), -limit, limit).astype(np.int8), scales
-
-
-def compensated(matrix: NDArray[np.float32], factor: NDArray[np.float32], *, limit: int) -> RoundedMatrix:
+def compensated(matrix: NDArray[np.float32], order: NDArray[np.int64], factor: NDArray[np.float32]) -> RoundedMatrix:
     """Row by row to integers; what a row loses is made up for by the rows that are still to come.
 
-    GPTQ (Frantar et al. 2022, arXiv:2210.17323), in the order of falling input energy. The scales are those of
-    ``nearest``; only the choice of the integers differs.
+    GPTQ (Frantar et al. 2022, arXiv:2210.17323), in the order of falling input energy. With a factor that is diagonal
+    there is nothing to make up for, and each value goes to the nearest integer.
 
     Args:
         matrix: float32, shape (in, out).
-        factor: From ``compensation_factor`` of the layer's inputs: float32, shape (in, in), rows and columns in
-            the order of ``order`` that it was made with, which must be the order of ``matrix``'s rows.
-        limit: ``FULL_RANGE`` or ``SEVEN_BITS``.
+        order: The rows in the order of rounding, int64, shape (in,), from ``compensation_factor``.
+        factor: From the same, float32, shape (in, in), its rows and columns in that order.
     """
-    scales = column_scales(matrix, limit=limit)
+    scales = column_scales(matrix)
     rows = len(matrix)
-    left = matrix.astype(np.float32, copy=True)  # what is still to be rounded
-    integers = np.empty(matrix.shape, dtype=np.int8)
+    left = matrix[order]  # what is still to be rounded
+    integers = np.zeros(matrix.shape, dtype=np.int8)
     for start in range(0, rows, _BLOCK):
         stop = min(start + _BLOCK, rows)
         errors = np.empty((stop - start, matrix.shape[1]), dtype=np.float32)
         for row in range(start, stop):
-            rounded = np.clip(np.rint(left[row] / scales), -limit, limit)
-            integers[row] = rounded
+            rounded = _fitting(left[row] / scales, integers, int(order[row]))
+            integers[order[row]] = rounded
             error = (left[row] - rounded * scales) / factor[row, row]
             left[row + 1 : stop] -= factor[row, row + 1 : stop, None] * error
             errors[row - start] = error
         left[stop:] -= factor[start:stop, stop:].T @ errors
     return integers, scales
+
+
+def _fitting(values: NDArray[np.float32], integers: NDArray[np.int8], row: int) -> NDArray[np.float32]:
+    """The nearest integers that fit into a row beside the one that it is added to, 0 where that is still to come."""
+    other = row ^ 1
+    beside = integers[other].astype(np.float32) if other < len(integers) else np.float32(0)
+    lowest = np.maximum(-LARGEST, -LARGEST_PAIR - beside)
+    highest = np.minimum(LARGEST, LARGEST_PAIR - beside)
+    return np.clip(np.rint(values), lowest, highest).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["part_counts", "split_outliers"]
+__all__ = ["lay_out", "part_counts", "split_outliers"]
 
 _HIGHEST = 64  # components that are looked at, so that many tokens can be
 
@@ -58,3 +58,25 @@ def split_outliers(levels: NDArray[np.float32], weights: NDArray[np.float32], bu
 def part_counts(copies: NDArray[np.int64], width: int) -> NDArray[np.float32]:
     """How many parts each component has, float32, shape (width,)."""
     return (1 + np.bincount(copies, minlength=width)).astype(np.float32)
+
+
+def lay_out(copies: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The rows of a matrix whose input is split: the components, and behind them the copies.
+
+    The weights of a component's parts are equal, and large. Two of them in neighbouring rows would double what a scale
+    has to leave room for (``LARGEST_PAIR``), so a row without weights comes behind each copy but the last.
+
+    Args:
+        copies: From ``split_outliers``.
+        width: Components of the input.
+
+    Returns:
+        The component that each row is multiplied with, int64, and the share of the component's weights that the row
+        has, float32, both of shape (rows,).
+    """
+    behind = np.zeros(max(2 * len(copies) - 1, 0), dtype=np.int64)
+    behind[::2] = copies
+    rows = np.concatenate([np.arange(width), behind])
+    shares = (1 / part_counts(copies, width))[rows]
+    shares[width + 1 :: 2] = 0
+    return rows, shares

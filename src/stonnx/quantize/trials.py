@@ -38,6 +38,7 @@ __all__ = ["HeldOut", "OnStep", "Quantized", "Trials", "open_trials"]
 _WORST = 4
 _EVERY = 8
 _NEIGHBOURS = range(5, 16)
+_NAME = "trial"
 
 OnStep = Callable[[str], None]
 
@@ -151,7 +152,7 @@ class Trials:
     def _embed(self, projections: QuantizedProjections, rows: TokenRows) -> NDArray[np.float32]:
         """The vectors of a model in which ``projections`` are int8, float32, shape (rows, dimension)."""
         bench = self._bench
-        dialect = OrtCpuInt8(projections, unsigned_weights=True)
+        dialect = OrtCpuInt8(projections)
         graph = author_graph(bench.blueprint, dialect, self._weights, bench.open_weights)
         self._weights.flush()
         onnx.save(graph.model, self._path)
@@ -164,7 +165,6 @@ def open_trials(
     candidates: Sequence[Candidate],
     held_out: HeldOut,
     *,
-    name: str,
     on_step: OnStep,
 ) -> Iterator[Trials]:
     """Trials whose models share one file of weights, which goes when they are over.
@@ -173,10 +173,9 @@ def open_trials(
         bench: The model.
         candidates: Its projections.
         held_out: The texts to choose by.
-        name: Of the files in ``bench.folder``, without their endings.
         on_step: Called with a short sentence before what takes long.
     """
-    path, data = (bench.folder / f"{name}.{ending}" for ending in ("onnx", "onnx_data"))
+    path, data = (bench.folder / f"{_NAME}.{ending}" for ending in ("onnx", "onnx_data"))
     try:
         with WeightFile(data) as weights:
             yield Trials(bench, candidates, held_out, path=path, weights=weights, on_step=on_step)

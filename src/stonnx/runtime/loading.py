@@ -15,16 +15,17 @@ from stonnx.runtime.tokenize import TextTokenizer
 
 __all__ = ["choose_variant", "open_checked", "why_not_here"]
 
-# Where int8 matrix products have instructions of their own; elsewhere they are hardly faster than float32.
-_FAST_INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+# Where int8 matrix products were measured to be much faster than float32 (docs/decisions/0007-int8.md), or have
+# instructions of their own.
+_FAST_INT8 = frozenset({"avx2", "avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 def choose_variant(artifact: Artifact, name: str) -> Variant:
     """The variant of that name; for ``"auto"`` one by static rules, never below the class *high*.
 
     Of the variants that can run here and promise at least *high* (``exact``, or measured), ``"auto"`` takes the first
-    int8 one on CPUs with VNNI or AMX, else the first. Where none can run, it gives the reference variant: opening it
-    says what is missing.
+    int8 one on CPUs with AVX2, VNNI or AMX, else the first. Where none can run, it gives the reference variant:
+    opening it says what is missing.
 
     Raises:
         UsageError: There is no such variant (the message names those that there are), or ``"auto"`` found none

@@ -78,7 +78,7 @@ class OrtCpu:
         """Three products and one fused attention; only the queries get their bias here."""
         linears = (block.query, block.key, block.value)
         query, key, value = self.project(g, p, x, Projection(linears=linears, source="norm"))
-        query = g.op("Add", [query, vector(g, p, block.query.bias)])
+        query = self._biased(g, p, query, block.query.bias)
         self._value_bias_by_output[block.output.bias] = (block.output.weight, block.value.bias)
         more = [] if block.bias is None else ["", "", block.bias]  # no biases, no mask, attention_bias
         return g.op(
@@ -94,8 +94,7 @@ class OrtCpu:
 
     def add_norm(self, g: GraphBuilder, p: Parameters, x: str, residual: str, bias: str, norm: Norm) -> str:
         """Two additions and one LayerNormalization."""
-        biased = g.op("Add", [x, g.weight(self._bias_name(bias), lambda: self._bias(p, bias))])
-        return self._norm(g, p, g.op("Add", [biased, residual]), norm)
+        return self._norm(g, p, g.op("Add", [self._biased(g, p, x, bias), residual]), norm)
 
     def activate(self, g: GraphBuilder, p: Parameters, x: str, bias: str, activation: Activation) -> str:
         """BiasGelu (exact), FastGelu (tanh), or an addition and Relu."""
@@ -110,6 +109,13 @@ class OrtCpu:
             return vector(g, p, block.position)
         token_type = block.token_type
         return g.weight(f"{block.position}+token_type_0", lambda: p.get(block.position) + p.get(token_type)[0])
+
+    def _biased(self, g: GraphBuilder, p: Parameters, x: str, name: str) -> str:
+        """A product plus the bias of its map."""
+        return g.op("Add", [x, self._bias_tensor(g, p, name)])
+
+    def _bias_tensor(self, g: GraphBuilder, p: Parameters, name: str) -> str:
+        return g.weight(self._bias_name(name), lambda: self._bias(p, name))
 
     def _bias_name(self, name: str) -> str:
         """What the weight file calls the bias of a map whose product goes into a norm."""

@@ -2,8 +2,8 @@
 
 Why these operators (docs/decisions/0007-int8.md):
 
-* Inputs are unsigned and weights signed, which is what VNNI and AMX multiply.
-* Where the range is fixed at convert time, quantising is one pass, and the product's scale is applied as it
+* Inputs are unsigned and weights signed, which is what VNNI and AMX multiply, and AVX2 fastest.
+* Where the range is fixed at convert time, quantising is one pass, and the product's scale and a bias are applied as it
   leaves the kernel. A scale per token is closer and costs more passes; behind an activation it always is one,
   because the spread between tokens is too wide there.
 * Neither lets a text's vector depend on its neighbours in the batch.
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from stonnx.graph.blocks import Activation, AttentionBlock, GraphInputs, Projection
+from stonnx.graph.blocks import Activation, AttentionBlock, GraphInputs, Linear, Projection
 from stonnx.graph.builder import CONTRIB, GraphBuilder
 from stonnx.graph.dialects.ort_cpu import OrtCpu
 from stonnx.graph.parameters import Parameters
@@ -36,20 +36,19 @@ class OrtCpuInt8(OrtCpu):
 
     Args:
         projections: What is quantised, and how.
-        unsigned_weights: Store weights as uint8 around 128. The integers of the products are the same, and
-            processors that saturate on signed weights of eight bits are exact; with VNNI it is much slower.
     """
 
     name = "ort_cpu_int8"
 
-    def __init__(self, projections: QuantizedProjections, *, unsigned_weights: bool = False) -> None:
+    def __init__(self, projections: QuantizedProjections) -> None:
         super().__init__()
         self._projections = projections
-        self._unsigned = unsigned_weights
         self._offsets_by_bias: dict[str, NDArray[np.float32]] = {}
         self._leading: str | None = None
         self._value_multipliers: dict[str, NDArray[np.float32]] = {}  # by the weight of a value map
         self._balanced_outputs: set[str] = set()  # weights of the output maps behind them
+        self._added_next: set[str] = set()  # biases that would be added to a product as it is
+        self._added: set[str] = set()  # those that the product has added
 
     def attend(self, g: GraphBuilder, p: Parameters, x: str, inputs: GraphInputs, block: AttentionBlock) -> str:
         """As in float32; where both maps are quantised, the values come out balanced for the output map."""
@@ -57,6 +56,7 @@ class OrtCpuInt8(OrtCpu):
         if first is not None and output is not None and output.input.multipliers is not None:
             self._value_multipliers[block.value.weight] = output.input.multipliers
             self._balanced_outputs.add(block.output.weight)
+        self._added_next |= {block.query.bias, block.output.bias}
         return super().attend(g, p, x, inputs, block)
 
     def project(self, g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:
@@ -78,8 +78,10 @@ class OrtCpuInt8(OrtCpu):
             integers, scale, zero = *self._quantize_above(g, flat, how.lower_bound), ""
             self._count_from_bound(block, plan.matrices, how)
         integers = with_copies(g, integers, plan)
+        if isinstance(how, FixedRange):
+            self._added |= self._added_next & {linear.bias for linear in block.linears}
         products = tuple(
-            self._multiply(g, linear.weight, matrix, integers, scale, zero)
+            self._multiply(g, p, linear, matrix, (integers, scale, zero))
             for linear, matrix in zip(block.linears, plan.matrices, strict=True)
         )
         if isinstance(how, FixedRange):
@@ -138,14 +140,16 @@ class OrtCpuInt8(OrtCpu):
             quantized = g.op("QuantizeLinear", [flat, scale], attributes={"axis": 0})
         return quantized, g.op("Unsqueeze", [scale, g.ints(1)])
 
-    def _multiply(self, g: GraphBuilder, name: str, matrix: QuantizedMatrix, x: str, scale: str, zero: str) -> str:
-        """One integer product, as float32."""
-        label = f"{name}.uint8" if self._unsigned else f"{name}.int8"
-        values = g.integers(label, lambda: _shifted(matrix.values) if self._unsigned else matrix.values)
-        inputs = [x, values, scale, self._scales(g, name, matrix), zero]
-        if self._unsigned:
-            inputs.append(g.uint8(128))
-        return g.op("MatMulIntegerToFloat", inputs, domain=CONTRIB)
+    def _multiply(
+        self, g: GraphBuilder, p: Parameters, linear: Linear, matrix: QuantizedMatrix, inputs: tuple[str, str, str]
+    ) -> str:
+        """One integer product, as float32; ``inputs`` are the integers, their scale and their zero point."""
+        x, scale, zero = inputs
+        values = g.integers(f"{linear.weight}.int8", lambda: matrix.values)
+        operands = [x, values, scale, self._scales(g, linear.weight, matrix), zero]
+        if linear.bias in self._added:
+            operands += ["", self._bias_tensor(g, p, linear.bias)]
+        return g.op("MatMulIntegerToFloat", operands, domain=CONTRIB)
 
     def _scales(self, g: GraphBuilder, name: str, matrix: QuantizedMatrix) -> str:
         """The scales of a matrix's columns, with what is folded into them."""
@@ -164,6 +168,10 @@ class OrtCpuInt8(OrtCpu):
         """The tanh form of GELU: it differs by less than a step of the integers behind it."""
         return super().activate(g, p, x, bias, "gelu_tanh" if activation == "gelu" else activation)
 
+    def _biased(self, g: GraphBuilder, p: Parameters, x: str, name: str) -> str:
+        """As in float32, where the product has not added the bias itself."""
+        return x if name in self._added else super()._biased(g, p, x, name)
+
     def _bias_name(self, name: str) -> str:
         """As in float32, marked where an offset is in it."""
         found = super()._bias_name(name)
@@ -173,8 +181,3 @@ class OrtCpuInt8(OrtCpu):
         """The bias of a map, with what the integers count from."""
         bias = super()._bias(p, name)
         return bias + self._offsets_by_bias[name] if name in self._offsets_by_bias else bias
-
-
-def _shifted(values: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """The same integers plus 128, shape (in, out)."""
-    return (values.astype(np.int16) + 128).astype(np.uint8)
