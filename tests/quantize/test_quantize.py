@@ -13,7 +13,10 @@ from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.graph import WeightFile, author_graph, draw
 from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
 from stonnx.graph.quantized import FixedRange, RangePerToken, ScalePerToken
+from stonnx.graph.quantized_blocks import tensor_stem
 from stonnx.quantize import Workbench, quantize, trials
+from stonnx.quantize.calibration import observe
+from stonnx.quantize.projections import quantize_projections
 from stonnx.quantize.sessions import embed_rows
 from stonnx.runtime.tokenize import TextTokenizer
 from stonnx.testing import TinyModel, make_tiny_model
@@ -100,8 +103,9 @@ def test_every_target_gets_its_model(workbench, family):
         assert len(model.projections) + len(kept) == 2 * 4
         assert not model.projections.keys() & set(kept)
         for step in model.selection.steps:
-            if step.kind == "per token" and step.site not in kept:
-                assert isinstance(model.projections[step.site].input, ScalePerToken)
+            if step.kind == "closer" and step.site not in kept:
+                how = model.projections[step.site].input
+                assert isinstance(how, ScalePerToken) or how.multipliers is not None
         assert model.selection.fidelity.texts == 40
     assert {path.name: path.read_bytes() for path in work.folder.iterdir()} == before
 
@@ -123,7 +127,7 @@ def test_inputs_are_quantised_as_their_kind_asks(workbench):
     for site, projection in model.projections.items():
         if site.endswith(".output.dense.weight") and "attention" not in site:
             assert isinstance(projection.input, RangePerToken)
-            assert projection.input.multipliers.max() <= 1
+            assert projection.input.multipliers is None or projection.input.multipliers.max() <= 1
         else:
             assert isinstance(projection.input, FixedRange | ScalePerToken)
         maps = 3 if "query" in site else 1
@@ -136,7 +140,9 @@ def test_weights_are_the_models(workbench):
     (model,) = work.quantize((("balanced",),))
     for site, projection in model.projections.items():
         matrix, weight = projection.matrices[0], work.bench.blueprint.parameters.get(site).T
-        found = matrix.values * matrix.scales * projection.input.multipliers[:, None]
+        found = matrix.values * matrix.scales
+        if projection.input.multipliers is not None:
+            found *= projection.input.multipliers[:, None]
         assert np.abs(found - weight).max() < 0.05 * np.abs(weight).max()
 
 
@@ -146,7 +152,7 @@ def test_deterministic(workbench):
         assert first.selection == second.selection
         assert first.projections.keys() == second.projections.keys()
         for one, other in zip(first.projections.values(), second.projections.values(), strict=True):
-            np.testing.assert_array_equal(one.input.multipliers, other.input.multipliers)
+            np.testing.assert_equal(one.input.multipliers, other.input.multipliers)
             for left, right in zip(one.matrices, other.matrices, strict=True):
                 np.testing.assert_array_equal(left.values, right.values)
                 np.testing.assert_array_equal(left.scales, right.scales)
@@ -207,3 +213,27 @@ def test_float32_goes_where_drift_was_measured(workbench, monkeypatch):
         assert losses.dtype == np.float32
         assert 0 <= losses.max() < 0.01
     assert max(losses.max() for losses in drifts[0].values()) > 1e-7
+
+
+def test_behind_an_activation_the_closer_input_is_balanced(workbench):
+    """Rounded twice, and not the same integers: their tensors go by names of their own."""
+    work = workbench()
+    observation = observe(
+        work.bench.blueprint,
+        work.calibration,
+        folder=work.folder,
+        weights=work.bench.weights,
+        open_weights=work.bench.open_weights,
+    )
+    candidates = tuple(quantize_projections(observation, work.bench.blueprint.parameters))
+    behind = [found for found in candidates if isinstance(found.projection.input, RangePerToken)]
+    assert len(behind) == 2
+    for found in behind:
+        assert found.projection.input.multipliers is None
+        assert found.closer.input.multipliers is not None
+        assert tensor_stem(found.site, found.projection) != tensor_stem(found.site, found.closer) == found.site
+    for found in candidates:
+        if not isinstance(found.projection.input, RangePerToken):
+            assert isinstance(found.closer.input, ScalePerToken)
+            assert found.closer.matrices is found.projection.matrices
+            assert tensor_stem(found.site, found.projection) == tensor_stem(found.site, found.closer)

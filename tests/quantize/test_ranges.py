@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stonnx.graph.quantized import FixedRange, RangePerToken, ScalePerToken
-from stonnx.quantize.ranges import choose_range, fixed_range, mean_step_energy, per_token
+from stonnx.quantize.ranges import choose_range, fixed_range, mean_step_energy, per_token, unbalanced
 from stonnx.quantize.rounding import column_scales
 from stonnx.quantize.smoothing import smoothing_multipliers
 from stonnx.quantize.statistics import InputStatistics
@@ -74,10 +74,11 @@ def test_per_token_moves_the_zero_to_where_there_is_less(sign, side):
     assert per_token(statistics_of(x), FixedRange(multipliers=None, scale=1.0, zero_point=0)).zero_point in side
 
 
-def test_per_token_leaves_what_is_per_token_already():
-    x, _ = spread_inputs()
-    for how in (RangePerToken(multipliers=None, lower_bound=-0.2), ScalePerToken(multipliers=None, zero_point=9)):
-        assert per_token(statistics_of(x), how) is how
+@pytest.mark.parametrize("bound", [-0.1701, 0.0])
+def test_unbalanced_is_a_range_per_token_and_no_more(bound):
+    how, copies = unbalanced(bound)
+    assert how == RangePerToken(multipliers=None, lower_bound=bound)
+    assert (copies.dtype, len(copies)) == (np.int64, 0)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stonnx.artifact import Fidelity
 from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, ScalePerToken
 from stonnx.quantize.projections import Candidate
-from stonnx.quantize.selection import Step, float_steps, select_steps, token_steps
+from stonnx.quantize.selection import Step, closer_steps, float_steps, select_steps
 
 
 def fidelity(mean):
@@ -32,7 +32,7 @@ class Model:
 
 
 def some_steps(count):
-    return tuple(Step(f"layer.{number}", "per token") for number in range(count))
+    return tuple(Step(f"layer.{number}", "closer") for number in range(count))
 
 
 def one_stage(count):
@@ -112,8 +112,8 @@ def sites(steps, kind):
     return [step.site for step in steps]
 
 
-def test_scales_per_token_by_what_they_gain_per_activation():
-    steps = token_steps(
+def test_closer_inputs_by_what_they_gain_per_activation():
+    steps = closer_steps(
         (
             candidate("little", noise=0.11),
             candidate("much, but wide", noise=0.5, into=64, out=64),
@@ -121,7 +121,7 @@ def test_scales_per_token_by_what_they_gain_per_activation():
             candidate("as close as it gets", noise=0.9, closer_noise=0.9, movable=False),
         )
     )
-    assert sites(steps, "per token") == ["much", "much, but wide", "little"]
+    assert sites(steps, "closer") == ["much", "much, but wide", "little"]
 
 
 def drift(**losses):

@@ -20,8 +20,8 @@ Turn a Sentence Transformers model into an ONNX artifact: a folder that
 stonnx, and every tool for Sentence Transformers' ONNX folders, can load.
 Torch is not needed. Where it is installed with sentence-transformers (the
 extra "reference"), the result is compared with the original model, and not
-written if it differs. --int8 adds 8-bit variants: faster on CPUs with VNNI,
-AMX or Arm's dot products, and measured like the others."""
+written if it differs. --int8 adds 8-bit variants: faster, most of all on CPUs
+with VNNI, AMX or Arm's dot products, and measured like the others."""
 
 EXAMPLES = """\
 examples:

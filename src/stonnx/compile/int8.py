@@ -157,6 +157,6 @@ def _note(name: str, model: Quantized) -> str:
         return f"{name} was left out: it is below every fidelity class ({figures})."
     kinds: Counter[str] = Counter(step.kind for step in model.selection.steps)
     total = len(model.projections) + kinds["float32"]
-    words = (("per token", "with scales per token"), ("float32", "in float32"))
+    words = (("closer", "with inputs quantised more closely"), ("float32", "in float32"))
     kept = "".join(f", {kinds[kind]} of {total} projections {how}" for kind, how in words if kinds[kind])
     return f"{name}: {model.selection.reached}{kept} ({figures})."

@@ -1,11 +1,19 @@
-"""The parts of a quantised projection that int8 dialects share: a balanced input, and copies."""
+"""The parts of a quantised projection that int8 dialects share: names, a balanced input, and copies."""
 
 from __future__ import annotations
 
 from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.quantized import QuantizedProjection
 
-__all__ = ["balance", "with_copies"]
+__all__ = ["balance", "tensor_stem", "with_copies"]
+
+
+def tensor_stem(weight: str, plan: QuantizedProjection) -> str:
+    """What the tensors of a quantised map are called.
+
+    Graphs share a file of weights, and a projection is rounded twice: for a balanced input, and for one that is not.
+    """
+    return f"{weight}.unbalanced" if plan.input.multipliers is None else weight
 
 
 def balance(g: GraphBuilder, x: str, site: str, plan: QuantizedProjection) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.graph.parameters import Parameters
-from stonnx.graph.quantized import QuantizedMatrix, QuantizedProjection
+from stonnx.graph.quantized import InputRange, QuantizedMatrix, QuantizedProjection
 from stonnx.quantize.calibration import Observation
-from stonnx.quantize.ranges import choose_range, mean_step_energy, per_token
+from stonnx.quantize.ranges import Preparation, choose_range, mean_step_energy, per_token, unbalanced
 from stonnx.quantize.rounding import compensated
 from stonnx.quantize.splitting import lay_out
 from stonnx.quantize.statistics import InputStatistics, compensation_factor
@@ -26,7 +26,7 @@ class Candidate:
     Attributes:
         site: The weight name of the projection's first map.
         projection: The integers, and the cheapest way to quantise their input.
-        closer: The same integers with an input that is quantised per token.
+        closer: The same, with an input that is quantised per token, or balanced first.
         noise: Energy of the error of ``projection`` over the energy of what it is added to, on the calibration texts:
             the products, and the residual where there is one.
         closer_noise: The same of ``closer``.
@@ -78,31 +78,47 @@ def _candidate(
     around: float,
 ) -> Candidate:
     """Balance and round; ``around`` is the energy of what the products are added to."""
-    how, copies = choose_range(statistics, matrices, lower_bound)
-    if how.multipliers is not None:
-        statistics = statistics.scaled(how.multipliers)
-        matrices = [matrix / how.multipliers[:, None] for matrix in matrices]
-    rows, shares = lay_out(copies, len(statistics.low))
-    order, factor = compensation_factor(statistics.take(rows))
-    rounded = tuple(_round(matrix[rows] * shares[:, None], order, factor) for matrix in matrices)
-    projection = QuantizedProjection(input=how, matrices=rounded, copies=rows[len(statistics.low) :])
-    closer = replace(projection, input=per_token(statistics, how))
-    noise, closer_noise = (_noise(matrices, option, statistics, around) for option in (projection, closer))
+    balanced = _quantized(statistics, matrices, choose_range(statistics, matrices, lower_bound))
+    if lower_bound is None:
+        projection, closer = balanced, replace(balanced, input=per_token(statistics, balanced.input))
+    else:  # balancing and splitting what an activation gives takes passes of its own, and is not always worth them
+        projection, closer = _quantized(statistics, matrices, unbalanced(lower_bound)), balanced
+    noise, closer_noise = (_noise(statistics, matrices, option, around) for option in (projection, closer))
     return Candidate(site=site, projection=projection, closer=closer, noise=noise, closer_noise=closer_noise)
 
 
-def _round(matrix: NDArray[np.float32], order: NDArray[np.int64], factor: NDArray[np.float32]) -> QuantizedMatrix:
-    values, scales = compensated(matrix, order, factor)
-    return QuantizedMatrix(values=values, scales=scales)
+def _quantized(
+    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], prepared: Preparation
+) -> QuantizedProjection:
+    """The rounded products of an input that is prepared in that way."""
+    statistics, matrices = _balanced(statistics, matrices, prepared.range)
+    rows, shares = lay_out(prepared.copies, len(statistics.low))
+    order, factor = compensation_factor(statistics.take(rows))
+    rounded = []
+    for matrix in matrices:
+        values, scales = compensated(matrix[rows] * shares[:, None], order, factor)
+        rounded.append(QuantizedMatrix(values=values, scales=scales))
+    return QuantizedProjection(input=prepared.range, matrices=tuple(rounded), copies=rows[len(statistics.low) :])
+
+
+def _balanced(
+    statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], how: InputRange
+) -> tuple[InputStatistics, Sequence[NDArray[np.float32]]]:
+    """The input times the multipliers of its range, and the matrices over them."""
+    multipliers = how.multipliers
+    if multipliers is None:
+        return statistics, matrices
+    return statistics.scaled(multipliers), [matrix / multipliers[:, None] for matrix in matrices]
 
 
 def _noise(
+    statistics: InputStatistics,
     matrices: Sequence[NDArray[np.float32]],
     projection: QuantizedProjection,
-    statistics: InputStatistics,
     around: float,
 ) -> float:
     """Energy of the error over that of the products and ``around``; inputs err uniformly within a step."""
+    statistics, matrices = _balanced(statistics, matrices, projection.input)
     step_energy = statistics.tokens * mean_step_energy(statistics, projection.input)
     signal, error = around, 0.0
     for matrix, integers in zip(matrices, projection.matrices, strict=True):

@@ -14,7 +14,7 @@ from stonnx.quantize.smoothing import smoothing_multipliers
 from stonnx.quantize.splitting import lay_out, part_counts, split_outliers
 from stonnx.quantize.statistics import InputStatistics
 
-__all__ = ["Preparation", "choose_range", "fixed_range", "mean_step_energy", "per_token"]
+__all__ = ["Preparation", "choose_range", "fixed_range", "mean_step_energy", "per_token", "unbalanced"]
 
 _STEPS = 255
 _ZERO_POINTS = range(64, 193, 4)
@@ -70,17 +70,25 @@ def fixed_range(statistics: InputStatistics, multipliers: NDArray[np.float32] | 
     return FixedRange(multipliers=multipliers, scale=scale, zero_point=round(-low / scale))
 
 
-def per_token(statistics: InputStatistics, how: InputRange) -> InputRange:
+def unbalanced(lower_bound: float) -> Preparation:
+    """The range of each token above a bound, and nothing done to it before.
+
+    Args:
+        lower_bound: No component is below.
+    """
+    return Preparation(RangePerToken(multipliers=None, lower_bound=lower_bound), np.empty(0, dtype=np.int64))
+
+
+def per_token(statistics: InputStatistics, how: InputRange) -> ScalePerToken:
     """The same input with a scale per token: closer, and dearer to compute.
 
     Args:
-        statistics: The input, multipliers applied.
+        statistics: The input.
         how: Its range so far, whose multipliers stay.
     """
-    if not isinstance(how, FixedRange):
-        return how
+    scaled = statistics if how.multipliers is None else statistics.scaled(how.multipliers)
     options = [ScalePerToken(multipliers=how.multipliers, zero_point=zero) for zero in _ZERO_POINTS]
-    return min(options, key=lambda option: mean_step_energy(statistics, option))
+    return min(options, key=lambda option: mean_step_energy(scaled, option))
 
 
 def mean_step_energy(statistics: InputStatistics, how: InputRange) -> float:

@@ -13,7 +13,7 @@ from stonnx.artifact import Fidelity
 from stonnx.artifact.fidelity_class import BOUNDS, class_failures, classify
 from stonnx.quantize.projections import Candidate
 
-__all__ = ["Drift", "QuantizedClass", "Selection", "Step", "float_steps", "select_steps", "token_steps"]
+__all__ = ["Drift", "QuantizedClass", "Selection", "Step", "closer_steps", "float_steps", "select_steps"]
 
 # Of what a class allows to be lost: the held-out texts are few, and others are to keep the class as well. More to spare
 # would go to chance: over a hundred texts it moves the overlap of neighbours by half a percent.
@@ -24,10 +24,10 @@ QuantizedClass = Literal["lossless", "high", "balanced"]
 
 
 class Step(NamedTuple):
-    """One projection computed more closely: its input gets a scale per token, or all of it stays in float32."""
+    """One projection computed more closely: its input is quantised more closely, or all of it stays in float32."""
 
     site: str
-    kind: Literal["per token", "float32"]
+    kind: Literal["closer", "float32"]
 
 
 Measure = Callable[[tuple[Step, ...]], Fidelity]
@@ -52,11 +52,11 @@ class Selection:
     reached: QuantizedClass | None
 
 
-def token_steps(candidates: Sequence[Candidate]) -> tuple[Step, ...]:
-    """Scales per token, the most worth taking first: by the error that they save per number that goes in and out."""
-    movable = [candidate for candidate in candidates if candidate.closer != candidate.projection]
+def closer_steps(candidates: Sequence[Candidate]) -> tuple[Step, ...]:
+    """Closer inputs, the most worth taking first: by the error that they save per number that goes in and out."""
+    movable = [candidate for candidate in candidates if candidate.closer_noise < candidate.noise]
     movable.sort(key=lambda candidate: (candidate.closer_noise - candidate.noise) / candidate.activations)
-    return tuple(Step(candidate.site, "per token") for candidate in movable)
+    return tuple(Step(candidate.site, "closer") for candidate in movable)
 
 
 def float_steps(candidates: Sequence[Candidate], drift: Drift, *, wanted: QuantizedClass) -> tuple[Step, ...]:

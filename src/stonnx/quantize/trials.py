@@ -23,9 +23,9 @@ from stonnx.quantize.selection import (
     QuantizedClass,
     Selection,
     Step,
+    closer_steps,
     float_steps,
     select_steps,
-    token_steps,
 )
 from stonnx.quantize.sessions import embed_rows
 from stonnx.quantize.workbench import Workbench
@@ -106,7 +106,7 @@ class Trials:
     def _reach(self, wanted: QuantizedClass) -> Selection | None:
         candidates = tuple(self._candidates.values())
         stages = (
-            lambda: token_steps(candidates),
+            lambda: closer_steps(candidates),
             lambda: float_steps(candidates, self._find_drift(), wanted=wanted),
         )
         return select_steps(stages, self._fidelity, wanted=wanted)
@@ -139,7 +139,7 @@ class Trials:
         if self._drift is None:
             self._on_step("measuring the drift of each projection")
             held_out = self._held_out
-            closest = self._vectors(token_steps(tuple(self._candidates.values())))
+            closest = self._vectors(closer_steps(tuple(self._candidates.values())))
             order = np.argsort(-_losses(closest, held_out.vectors), kind="stable")
             some = np.concatenate([order[:_WORST], order[_WORST::_EVERY]])
             rows, vectors = held_out.rows.take(some), held_out.vectors[some]
@@ -193,7 +193,7 @@ def _projections(by_site: Mapping[str, Candidate], taken: Sequence[Step]) -> Qua
     """What is int8 with these steps taken, and how."""
     found = {site: candidate.projection for site, candidate in by_site.items()}
     for step in taken:
-        if step.kind == "per token":
+        if step.kind == "closer":
             found[step.site] = by_site[step.site].closer
         else:
             found.pop(step.site)

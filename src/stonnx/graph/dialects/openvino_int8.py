@@ -14,7 +14,7 @@ from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.dialects.portable import Portable
 from stonnx.graph.parameters import Parameters
 from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjections
-from stonnx.graph.quantized_blocks import balance, with_copies
+from stonnx.graph.quantized_blocks import balance, tensor_stem, with_copies
 
 __all__ = ["OpenVinoInt8"]
 
@@ -45,7 +45,9 @@ class OpenVinoInt8(Portable):
             scale, zero = g.scalar(plan.input.scale), g.uint8(plan.input.zero_point)
             x = g.op("DequantizeLinear", [g.op("QuantizeLinear", [x, scale, zero]), scale, zero])
         pairs = zip(block.linears, plan.matrices, strict=True)
-        return tuple(g.op("MatMul", [x, _dequantized(g, linear.weight, matrix)]) for linear, matrix in pairs)
+        return tuple(
+            g.op("MatMul", [x, _dequantized(g, tensor_stem(linear.weight, plan), matrix)]) for linear, matrix in pairs
+        )
 
 
 def _dequantized(g: GraphBuilder, name: str, matrix: QuantizedMatrix) -> str:

@@ -22,8 +22,15 @@ from stonnx.graph.blocks import Activation, AttentionBlock, GraphInputs, Linear,
 from stonnx.graph.builder import CONTRIB, GraphBuilder
 from stonnx.graph.dialects.ort_cpu import OrtCpu
 from stonnx.graph.parameters import Parameters
-from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjections, RangePerToken, ScalePerToken
-from stonnx.graph.quantized_blocks import balance, with_copies
+from stonnx.graph.quantized import (
+    FixedRange,
+    QuantizedMatrix,
+    QuantizedProjection,
+    QuantizedProjections,
+    RangePerToken,
+    ScalePerToken,
+)
+from stonnx.graph.quantized_blocks import balance, tensor_stem, with_copies
 
 __all__ = ["OrtCpuInt8"]
 
@@ -43,7 +50,7 @@ class OrtCpuInt8(OrtCpu):
     def __init__(self, projections: QuantizedProjections) -> None:
         super().__init__()
         self._projections = projections
-        self._offsets_by_bias: dict[str, NDArray[np.float32]] = {}
+        self._offsets_by_bias: dict[str, tuple[str, NDArray[np.float32]]] = {}  # of which tensors, and what
         self._leading: str | None = None
         self._value_multipliers: dict[str, NDArray[np.float32]] = {}  # by the weight of a value map
         self._balanced_outputs: set[str] = set()  # weights of the output maps behind them
@@ -76,12 +83,12 @@ class OrtCpuInt8(OrtCpu):
             integers, scale, zero = self._quantize_around(g, flat, how.zero_point)
         else:
             integers, scale, zero = *self._quantize_above(g, flat, how.lower_bound), ""
-            self._count_from_bound(block, plan.matrices, how)
+            self._count_from_bound(block, plan, how)
         integers = with_copies(g, integers, plan)
         if isinstance(how, FixedRange):
             self._added |= self._added_next & {linear.bias for linear in block.linears}
         products = tuple(
-            self._multiply(g, p, linear, matrix, (integers, scale, zero))
+            self._multiply(g, p, linear, self._tensors(g, linear, plan, matrix), (integers, scale, zero))
             for linear, matrix in zip(block.linears, plan.matrices, strict=True)
         )
         if isinstance(how, FixedRange):
@@ -89,11 +96,12 @@ class OrtCpuInt8(OrtCpu):
         widths = (len(matrix.scales) for matrix in plan.matrices)
         return tuple(self._unflatten(g, x, y, width) for y, width in zip(products, widths, strict=True))
 
-    def _count_from_bound(self, block: Projection, matrices: tuple[QuantizedMatrix, ...], span: RangePerToken) -> None:
+    def _count_from_bound(self, block: Projection, plan: QuantizedProjection, span: RangePerToken) -> None:
         """The integers count from the lower bound: that is a constant per column, and the bias takes it in."""
-        for linear, matrix in zip(block.linears, matrices, strict=True):
+        for linear, matrix in zip(block.linears, plan.matrices, strict=True):
             columns = matrix.values.sum(axis=0, dtype=np.int64) * matrix.scales.astype(np.float64)
-            self._offsets_by_bias[linear.bias] = (span.lower_bound * columns).astype(np.float32)
+            offsets = (span.lower_bound * columns).astype(np.float32)
+            self._offsets_by_bias[linear.bias] = (tensor_stem(linear.weight, plan), offsets)
 
     def _unflatten(self, g: GraphBuilder, x: str, y: str, width: int) -> str:
         """(all tokens, width) -> (rows, tokens, width), with the leading sizes of ``x``."""
@@ -141,22 +149,25 @@ class OrtCpuInt8(OrtCpu):
         return quantized, g.op("Unsqueeze", [scale, g.ints(1)])
 
     def _multiply(
-        self, g: GraphBuilder, p: Parameters, linear: Linear, matrix: QuantizedMatrix, inputs: tuple[str, str, str]
+        self, g: GraphBuilder, p: Parameters, linear: Linear, tensors: tuple[str, str], inputs: tuple[str, str, str]
     ) -> str:
-        """One integer product, as float32; ``inputs`` are the integers, their scale and their zero point."""
-        x, scale, zero = inputs
-        values = g.integers(f"{linear.weight}.int8", lambda: matrix.values)
-        operands = [x, values, scale, self._scales(g, linear.weight, matrix), zero]
+        """One integer product, as float32: of a matrix's integers and scales, and an input's with its zero point."""
+        (values, scales), (x, scale, zero) = tensors, inputs
+        operands = [x, values, scale, scales, zero]
         if linear.bias in self._added:
             operands += ["", self._bias_tensor(g, p, linear.bias)]
         return g.op("MatMulIntegerToFloat", operands, domain=CONTRIB)
 
-    def _scales(self, g: GraphBuilder, name: str, matrix: QuantizedMatrix) -> str:
-        """The scales of a matrix's columns, with what is folded into them."""
-        multipliers = self._value_multipliers.get(name)
+    def _tensors(
+        self, g: GraphBuilder, linear: Linear, plan: QuantizedProjection, matrix: QuantizedMatrix
+    ) -> tuple[str, str]:
+        """The integers of a matrix, and the scales of its columns with what is folded into them."""
+        stem = tensor_stem(linear.weight, plan)
+        values = g.integers(f"{stem}.int8", lambda: matrix.values)
+        multipliers = self._value_multipliers.get(linear.weight)
         if multipliers is None:
-            return g.weight(f"{name}.scales", lambda: matrix.scales)
-        return g.weight(f"{name}.scales*multipliers", lambda: matrix.scales * multipliers)
+            return values, g.weight(f"{stem}.scales", lambda: matrix.scales)
+        return values, g.weight(f"{stem}.scales*multipliers", lambda: matrix.scales * multipliers)
 
     def _rows_tokens(self, g: GraphBuilder, x: str) -> str:
         """The leading two sizes of ``x``, int64, shape (2,); once per graph."""
@@ -175,9 +186,9 @@ class OrtCpuInt8(OrtCpu):
     def _bias_name(self, name: str) -> str:
         """As in float32, marked where an offset is in it."""
         found = super()._bias_name(name)
-        return f"{found}+offset" if name in self._offsets_by_bias else found
+        return f"{found}+offset of {self._offsets_by_bias[name][0]}" if name in self._offsets_by_bias else found
 
     def _bias(self, p: Parameters, name: str) -> NDArray[np.float32]:
         """The bias of a map, with what the integers count from."""
         bias = super()._bias(p, name)
-        return bias + self._offsets_by_bias[name] if name in self._offsets_by_bias else bias
+        return bias + self._offsets_by_bias[name][1] if name in self._offsets_by_bias else bias
