@@ -10,7 +10,7 @@ from stonnx.graph import WeightFile, author_graph
 from stonnx.graph.blocks import Linear, Norm, Projection
 from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.parameters import Parameters
-from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, RangePerToken, ScalePerToken
+from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, ScalePerToken
 
 LIMIT = 64  # two products of uint8 with at most 64 fit into an int16: exact on every CPU
 EPS = 1e-6
@@ -38,12 +38,9 @@ def integer_input(x, how):
         case FixedRange():
             scale, zero = np.float32(how.scale), how.zero_point
         case ScalePerToken():
-            scale, zero = np.maximum(high / (255 - how.zero_point), low / -how.zero_point), how.zero_point
-        case RangePerToken(lower_bound=0.0):
-            scale, zero = high / 255, 0
-        case RangePerToken():
-            zero = np.floor(255 * -how.lower_bound / (high - how.lower_bound))
-            scale = -how.lower_bound / zero
+            below = low if how.lower_bound is None else how.lower_bound
+            scale = np.maximum(high / (255 - how.zero_point), below / -max(how.zero_point, 1))
+            zero = how.zero_point
     integers = np.clip(np.rint(x / scale) + zero, 0, 255).astype(np.int64)
     return integers, zero, scale
 
@@ -64,7 +61,7 @@ def float_range(x, multipliers=None):
     return FixedRange(multipliers=multipliers, scale=scale, zero_point=round(float(-x.min()) / scale))
 
 
-def quantize_model(model, kinds=("fixed", "scale", "fixed", "range"), limit=LIMIT):
+def quantize_model(model, kinds=("fixed", "scale", "fixed", "bound"), limit=LIMIT):
     """Projections of an authored tiny BERT: an input kind for each of a layer's four, None for float32."""
     get, plans = model.blueprint.parameters.get, {}
     for layer in range(model.spec.config["num_hidden_layers"]):
@@ -82,7 +79,7 @@ def quantize_model(model, kinds=("fixed", "scale", "fixed", "range"), limit=LIMI
 _KINDS = {
     "fixed": lambda multipliers: FixedRange(multipliers=multipliers, scale=8 / 255, zero_point=128),
     "scale": lambda multipliers: ScalePerToken(multipliers=multipliers, zero_point=120),
-    "range": lambda multipliers: RangePerToken(multipliers=multipliers, lower_bound=-0.1701),
+    "bound": lambda multipliers: ScalePerToken(multipliers=multipliers, zero_point=24, lower_bound=-0.1701),
 }
 
 
@@ -108,7 +105,7 @@ def run_projection(folder, dialect, plan, x, *, bias=None, optimize=True):
         g = GraphBuilder("one", weights)
         ids = g.input("input_ids", ("rows", "tokens"))
         table = g.weight("table", lambda: np.ascontiguousarray(x.reshape(-1, width)))
-        bound = plan.input.lower_bound if isinstance(plan.input, RangePerToken) else None
+        bound = plan.input.lower_bound if isinstance(plan.input, ScalePerToken) else None
         block = Projection(linears=linears, source="norm" if bound is None else "activation", lower_bound=bound)
         products = dialect.project(g, parameters, g.op("Gather", [table, ids]), block)
         if bias is not None:

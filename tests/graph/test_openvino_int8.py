@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from stonnx.graph.dialects import OpenVinoInt8
-from stonnx.graph.quantized import FixedRange, QuantizedProjection, RangePerToken, ScalePerToken
+from stonnx.graph.quantized import FixedRange, QuantizedProjection, ScalePerToken
 from stonnx.testing import TinyModel
 from tests.graph import oracle
 from tests.graph.integers import (
@@ -25,7 +25,10 @@ from tests.graph.integers import (
 WIDTH = 40
 MULTIPLIERS = np.random.default_rng(3).uniform(0.3, 1.0, WIDTH).astype(np.float32)
 STATIC = pytest.mark.parametrize("static", [False, True])
-OTHERS = [ScalePerToken(multipliers=MULTIPLIERS, zero_point=99), RangePerToken(multipliers=None, lower_bound=-9.0)]
+OTHERS = [
+    ScalePerToken(multipliers=MULTIPLIERS, zero_point=99),
+    ScalePerToken(multipliers=None, zero_point=90, lower_bound=-9.0),
+]
 
 
 def feeds(ids, mask):
@@ -57,7 +60,7 @@ def dequantising(model, plans):
 
 
 @STATIC
-@pytest.mark.parametrize("kinds", [("fixed", "scale", "fixed", "range"), ("scale", None, "fixed", None)])
+@pytest.mark.parametrize("kinds", [("fixed", "scale", "fixed", "bound"), ("scale", None, "fixed", None)])
 def test_the_graph_has_standard_operators_only(author, kinds, static):
     model = author(TinyModel())
     plans = quantize_model(model, kinds)
@@ -127,7 +130,7 @@ def test_static_leaves_other_inputs_alone(tmp_path, how):
 @STATIC
 def test_operators_by_kind_of_input(author, static):
     model = author(TinyModel())
-    plans = quantize_model(model, ("fixed", "scale", None, "range"))
+    plans = quantize_model(model, ("fixed", "scale", None, "bound"))
     graph, _ = write_model(model, OpenVinoInt8(plans, static=static))
     weights = sum(len(plan.matrices) for plan in plans.values())
     fixed = sum(isinstance(plan.input, FixedRange) for plan in plans.values()) * static

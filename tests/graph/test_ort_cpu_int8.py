@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
-from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, RangePerToken, ScalePerToken
+from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, ScalePerToken
 from stonnx.quantize.rounding import LARGEST, LARGEST_PAIR
 from stonnx.testing import TinyModel
 from tests.graph import oracle
@@ -65,9 +65,9 @@ def test_products_are_those_of_the_integers(tmp_path, zero_point, multipliers):
 
 @pytest.mark.parametrize("multipliers", [None, MULTIPLIERS])
 @pytest.mark.parametrize("bound", [-0.1701, 0.0])
-def test_a_range_per_token_counts_from_its_bound(tmp_path, bound, multipliers):
+def test_above_a_bound_only_the_highest_of_a_token_counts(tmp_path, bound, multipliers):
     x, bias = inputs(low=bound), np.random.default_rng(4).normal(size=16).astype(np.float32)
-    how = RangePerToken(multipliers=multipliers, lower_bound=bound)
+    how = ScalePerToken(multipliers=multipliers, zero_point=24 if bound else 0, lower_bound=bound)
     plan = QuantizedProjection(input=how, matrices=matrices((16,)))
     (found,), _ = run_projection(tmp_path, int8(plan), plan, x, bias=bias)
     expected = oracle.layer_norm(integer_product(x, plan) + bias, 1.0, 0.0, EPS)
@@ -76,13 +76,13 @@ def test_a_range_per_token_counts_from_its_bound(tmp_path, bound, multipliers):
     assert np.abs(found - exact).max() < 0.1
 
 
-@pytest.mark.parametrize("kind", ["fixed", "scale", "range"])
+@pytest.mark.parametrize("kind", ["fixed", "scale", "bound"])
 def test_copies_are_multiplied_with_rows_of_their_own(tmp_path, kind):
-    x, bias = inputs(low=-0.1701 if kind == "range" else -np.inf), np.zeros(16, np.float32)
+    x, bias = inputs(low=-0.1701 if kind == "bound" else -np.inf), np.zeros(16, np.float32)
     how = {
         "fixed": float_range(x, MULTIPLIERS),
         "scale": ScalePerToken(multipliers=MULTIPLIERS, zero_point=120),
-        "range": RangePerToken(multipliers=MULTIPLIERS, lower_bound=-0.1701),
+        "bound": ScalePerToken(multipliers=MULTIPLIERS, zero_point=24, lower_bound=-0.1701),
     }[kind]
     weights = np.random.default_rng(5).normal(size=(WIDTH + 3, 16)).astype(np.float32)
     plan = QuantizedProjection(input=how, matrices=(quantized_matrix(weights),), copies=np.array([4, 4, 40]))
@@ -109,14 +109,14 @@ def test_the_largest_pairs_are_exact_on_every_cpu(tmp_path, tokens, sign):
     np.testing.assert_array_equal(found, sign * 255.0 * LARGEST_PAIR * WIDTH / 2)
 
 
-@pytest.mark.parametrize("kind", ["scale", "range"])
+@pytest.mark.parametrize("kind", ["scale", "bound"])
 def test_a_token_of_zeros_is_no_division_by_zero(tmp_path, kind):
     x = inputs(low=0.0)
     x[1, 2] = 0
     if kind == "scale":
         how = ScalePerToken(multipliers=None, zero_point=100)
     else:
-        how = RangePerToken(multipliers=None, lower_bound=0.0)
+        how = ScalePerToken(multipliers=None, zero_point=0, lower_bound=0.0)
     plan = QuantizedProjection(input=how, matrices=matrices((16,)))
     (found,), _ = run_projection(tmp_path, int8(plan), plan, x)
     assert np.isfinite(found).all()
@@ -148,7 +148,7 @@ def test_a_model_is_close_to_its_float32_graph(author, equal):
 @pytest.mark.parametrize("kinds", [("fixed",) * 3, ("scale",) * 3])
 def test_no_scale_is_that_of_a_whole_batch(author, kinds, tmp_path):
     model = author(TinyModel())
-    graph, path = write_model(model, OrtCpuInt8(quantize_model(model, (*kinds, "range"))))
+    graph, path = write_model(model, OrtCpuInt8(quantize_model(model, (*kinds, "bound"))))
     assert not PER_TENSOR & graph.operators.keys()
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
@@ -161,7 +161,7 @@ def test_no_scale_is_that_of_a_whole_batch(author, kinds, tmp_path):
 @pytest.mark.parametrize("absent", range(4))
 def test_what_is_absent_stays_in_float32(author, equal, absent):
     model = author(TinyModel())
-    kinds = [None if number == absent else kind for number, kind in enumerate(("fixed", "scale", "fixed", "range"))]
+    kinds = [None if number == absent else kind for number, kind in enumerate(("fixed", "scale", "fixed", "bound"))]
     graph, path = write_model(model, OrtCpuInt8(quantize_model(model, kinds)))
     maps = (3, 1, 1, 1)[absent]
     assert graph.operators["MatMul"] == 2 * maps
@@ -183,7 +183,7 @@ class Unfolded(OrtCpuInt8):
 @pytest.mark.parametrize("kind", ["fixed", "scale"])
 def test_the_values_take_in_what_balances_the_context(author, equal, kind):
     model = author(TinyModel())
-    plans = quantize_model(model, ("fixed", kind, "fixed", "range"))
+    plans = quantize_model(model, ("fixed", kind, "fixed", "bound"))
     graphs = [write_model(model, make(plans)) for make in (OrtCpuInt8, Unfolded)]
     folded, apart = (graph.operators for graph, _ in graphs)
     assert folded["Mul"] == apart["Mul"] - 2  # one a layer
@@ -203,10 +203,10 @@ def test_an_output_map_balances_its_input_only_where_the_values_are_in_float32(a
 def test_a_product_in_a_fixed_range_adds_its_bias_itself(author, equal, kinds, apart):
     """That of the queries, and that of the output map behind the attention, with the values' bias in it."""
     model = author(TinyModel())
-    plans = quantize_model(model, (*kinds, "fixed", "range"))
+    plans = quantize_model(model, (*kinds, "fixed", "bound"))
     graph, path = write_model(model, OrtCpuInt8(plans))
-    # Per layer: two residuals, the bias of the last map, one in a range per token, and those that stand apart.
-    assert graph.operators["Add"] == 1 + 2 * (4 + apart)
+    # Per layer: two residuals, the bias of the last map, and those that stand apart.
+    assert graph.operators["Add"] == 1 + 2 * (3 + apart)
     (found,) = open_session(path).run(None, {"input_ids": equal})
     (expected,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal})
     assert (found * expected).sum(axis=1).min() > 0.998

@@ -12,7 +12,7 @@ import pytest
 from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.graph import WeightFile, author_graph, draw
 from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
-from stonnx.graph.quantized import FixedRange, RangePerToken, ScalePerToken
+from stonnx.graph.quantized import FixedRange, ScalePerToken
 from stonnx.graph.quantized_blocks import tensor_stem
 from stonnx.quantize import Workbench, quantize, trials
 from stonnx.quantize.calibration import observe
@@ -126,7 +126,7 @@ def test_inputs_are_quantised_as_their_kind_asks(workbench):
     (model,) = workbench().quantize((("balanced",),))
     for site, projection in model.projections.items():
         if site.endswith(".output.dense.weight") and "attention" not in site:
-            assert isinstance(projection.input, RangePerToken)
+            assert projection.input.lower_bound < 0
             assert projection.input.multipliers is None or projection.input.multipliers.max() <= 1
         else:
             assert isinstance(projection.input, FixedRange | ScalePerToken)
@@ -226,14 +226,14 @@ def test_behind_an_activation_the_closer_input_is_balanced(workbench):
         open_weights=work.bench.open_weights,
     )
     candidates = tuple(quantize_projections(observation, work.bench.blueprint.parameters))
-    behind = [found for found in candidates if isinstance(found.projection.input, RangePerToken)]
+    behind = [found for found in candidates if isinstance(found.projection.input, ScalePerToken)]
     assert len(behind) == 2
     for found in behind:
         assert found.projection.input.multipliers is None
         assert found.closer.input.multipliers is not None
         assert tensor_stem(found.site, found.projection) != tensor_stem(found.site, found.closer) == found.site
     for found in candidates:
-        if not isinstance(found.projection.input, RangePerToken):
+        if isinstance(found.projection.input, FixedRange):
             assert isinstance(found.closer.input, ScalePerToken)
             assert found.closer.matrices is found.projection.matrices
             assert tensor_stem(found.site, found.projection) == tensor_stem(found.site, found.closer)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stonnx.graph.quantized import FixedRange, RangePerToken, ScalePerToken
+from stonnx.graph.quantized import FixedRange, ScalePerToken
 from stonnx.quantize.ranges import choose_range, fixed_range, mean_step_energy, per_token, unbalanced
 from stonnx.quantize.rounding import column_scales
 from stonnx.quantize.smoothing import smoothing_multipliers
@@ -60,7 +60,7 @@ def test_a_fixed_range_is_no_wider_than_needed(x):
 @example(x=np.array([[-1, 1]], dtype=np.float32))
 def test_per_token_keeps_multipliers_and_is_never_worse_than_symmetric(x):
     multipliers = np.ones(x.shape[1], dtype=np.float32)
-    how = per_token(statistics_of(x), fixed_range(statistics_of(x), multipliers))
+    how = per_token(statistics_of(x), multipliers)
     assert isinstance(how, ScalePerToken)
     assert how.multipliers is multipliers
     assert 1 <= how.zero_point <= 254
@@ -71,21 +71,30 @@ def test_per_token_keeps_multipliers_and_is_never_worse_than_symmetric(x):
 @pytest.mark.parametrize(("sign", "side"), [(1, range(64, 100)), (-1, range(156, 193))])
 def test_per_token_moves_the_zero_to_where_there_is_less(sign, side):
     x = sign * np.random.default_rng(0).uniform(-1, 3, size=(50, 8)).astype(np.float32)
-    assert per_token(statistics_of(x), FixedRange(multipliers=None, scale=1.0, zero_point=0)).zero_point in side
+    assert per_token(statistics_of(x), None).zero_point in side
 
 
-@pytest.mark.parametrize("bound", [-0.1701, 0.0])
-def test_unbalanced_is_a_range_per_token_and_no_more(bound):
-    how, copies = unbalanced(bound)
-    assert how == RangePerToken(multipliers=None, lower_bound=bound)
-    assert (copies.dtype, len(copies)) == (np.int64, 0)
+def test_unbalanced_is_a_scale_per_token_above_a_bound_and_no_more():
+    x = np.abs(spread_inputs()[0])
+    for bound, zeros in ((-0.1701, range(1, 40)), (0.0, range(1))):
+        how, copies = unbalanced(statistics_of(x), bound)
+        assert (how.multipliers, how.lower_bound) == (None, bound)
+        assert how.zero_point in zeros
+        assert (copies.dtype, len(copies)) == (np.int64, 0)
+
+
+@pytest.mark.parametrize(("high", "zeros"), [(1.0, range(35, 39)), (100.0, range(1, 3))])
+def test_the_zero_above_a_bound_is_where_both_ends_fit(high, zeros):
+    """255 * 0.17 / (high + 0.17): of tokens that are all as high."""
+    x = np.full((10, 4), high, np.float32)
+    assert unbalanced(statistics_of(x), -0.17).range.zero_point in zeros
 
 
 @pytest.mark.parametrize(
     "how",
     [
         FixedRange(multipliers=None, scale=0.25, zero_point=100),
-        RangePerToken(multipliers=None, lower_bound=-0.5),
+        ScalePerToken(multipliers=None, zero_point=40, lower_bound=-0.5),
         ScalePerToken(multipliers=None, zero_point=100),
     ],
 )
@@ -96,8 +105,8 @@ def test_step_energy_is_that_of_uniform_errors(how):
     high, low = x.max(axis=1, keepdims=True), x.min(axis=1, keepdims=True)
     if isinstance(how, FixedRange):
         steps = np.full_like(high, 0.25)
-    elif isinstance(how, RangePerToken):
-        steps = (high + 0.5) / 255
+    elif how.lower_bound is not None:
+        steps = np.maximum(high / 215, 0.5 / 40)
     else:
         steps = np.maximum(high / 155, low / -100)
     inner = (x > low) & (x < high)
@@ -107,12 +116,13 @@ def test_step_energy_is_that_of_uniform_errors(how):
 
 
 @pytest.mark.parametrize("bound", [0.0, -0.1701])
-def test_a_lower_bound_gives_a_range_per_token_that_the_multipliers_keep(bound):
+def test_a_lower_bound_gives_a_scale_per_token_that_the_multipliers_keep(bound):
     x, matrices = spread_inputs()
     x = np.maximum(x, np.float32(bound))
     how, _ = choose_range(statistics_of(x), matrices, bound)
-    assert isinstance(how, RangePerToken)
+    assert isinstance(how, ScalePerToken)
     assert how.lower_bound == bound
+    assert (how.zero_point == 0) == (bound == 0)
     assert how.multipliers.dtype == np.float32
     assert how.multipliers.max() <= 1
     assert 0 < how.multipliers.min() < 0.9

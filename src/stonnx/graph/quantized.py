@@ -14,7 +14,6 @@ __all__ = [
     "QuantizedMatrix",
     "QuantizedProjection",
     "QuantizedProjections",
-    "RangePerToken",
     "ScalePerToken",
 ]
 
@@ -49,33 +48,23 @@ class FixedRange:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RangePerToken:
-    """Each token's own range, from a known bound below to its largest component.
-
-    Attributes:
-        multipliers: As in ``FixedRange``, and none above 1, so that the bound holds behind them as well.
-        lower_bound: No component is below; at most 0.
-    """
-
-    multipliers: NDArray[np.float32] | None
-    lower_bound: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class ScalePerToken:
     """Each token's own scale around one zero point: ``q = round(x * multipliers / scale) + zero_point``.
 
     Attributes:
-        multipliers: As in ``FixedRange``.
-        zero_point: The integer that stands for 0, 1 to 254; a token's scale is the smallest with which its lowest
+        multipliers: As in ``FixedRange``; none above 1 where there is a lower bound, so that it holds behind them too.
+        zero_point: The integer that stands for 0, 0 to 254; a token's scale is the smallest with which its lowest
             and its highest component fit into uint8.
+        lower_bound: No component is below, at most 0: it counts in the place of a token's lowest. None where
+            nothing is known.
     """
 
     multipliers: NDArray[np.float32] | None
     zero_point: int
+    lower_bound: float | None = None
 
 
-InputRange = FixedRange | RangePerToken | ScalePerToken
+InputRange = FixedRange | ScalePerToken
 """How an input becomes uint8."""
 
 

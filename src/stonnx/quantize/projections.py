@@ -80,9 +80,9 @@ def _candidate(
     """Balance and round; ``around`` is the energy of what the products are added to."""
     balanced = _quantized(statistics, matrices, choose_range(statistics, matrices, lower_bound))
     if lower_bound is None:
-        projection, closer = balanced, replace(balanced, input=per_token(statistics, balanced.input))
+        projection, closer = balanced, replace(balanced, input=per_token(statistics, balanced.input.multipliers))
     else:  # balancing and splitting what an activation gives takes passes of its own, and is not always worth them
-        projection, closer = _quantized(statistics, matrices, unbalanced(lower_bound)), balanced
+        projection, closer = _quantized(statistics, matrices, unbalanced(statistics, lower_bound)), balanced
     noise, closer_noise = (_noise(statistics, matrices, option, around) for option in (projection, closer))
     return Candidate(site=site, projection=projection, closer=closer, noise=noise, closer_noise=closer_noise)
 

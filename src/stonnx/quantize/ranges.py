@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stonnx.graph.quantized import FixedRange, InputRange, RangePerToken, ScalePerToken
+from stonnx.graph.quantized import FixedRange, InputRange, ScalePerToken
 from stonnx.quantize.rounding import column_scales
 from stonnx.quantize.smoothing import smoothing_multipliers
 from stonnx.quantize.splitting import lay_out, part_counts, split_outliers
@@ -18,6 +18,7 @@ __all__ = ["Preparation", "choose_range", "fixed_range", "mean_step_energy", "pe
 
 _STEPS = 255
 _ZERO_POINTS = range(64, 193, 4)
+_ZERO_POINTS_ABOVE = range(1, 128)  # where hardly anything is below 0
 _PER_COPY = 64  # components, for one more
 _WORTH = 0.85  # of the error, at most: copying takes two more operators
 _STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -70,25 +71,38 @@ def fixed_range(statistics: InputStatistics, multipliers: NDArray[np.float32] | 
     return FixedRange(multipliers=multipliers, scale=scale, zero_point=round(-low / scale))
 
 
-def unbalanced(lower_bound: float) -> Preparation:
-    """The range of each token above a bound, and nothing done to it before.
-
-    Args:
-        lower_bound: No component is below.
-    """
-    return Preparation(RangePerToken(multipliers=None, lower_bound=lower_bound), np.empty(0, dtype=np.int64))
-
-
-def per_token(statistics: InputStatistics, how: InputRange) -> ScalePerToken:
-    """The same input with a scale per token: closer, and dearer to compute.
+def unbalanced(statistics: InputStatistics, lower_bound: float) -> Preparation:
+    """A scale per token, and nothing done to the input before.
 
     Args:
         statistics: The input.
-        how: Its range so far, whose multipliers stay.
+        lower_bound: No component is below.
     """
-    scaled = statistics if how.multipliers is None else statistics.scaled(how.multipliers)
-    options = [ScalePerToken(multipliers=how.multipliers, zero_point=zero) for zero in _ZERO_POINTS]
-    return min(options, key=lambda option: mean_step_energy(scaled, option))
+    return Preparation(_scale_per_token(statistics, None, lower_bound), np.empty(0, dtype=np.int64))
+
+
+def per_token(statistics: InputStatistics, multipliers: NDArray[np.float32] | None) -> ScalePerToken:
+    """A scale for each token of an input that may be balanced: closer than a fixed range, and dearer to compute.
+
+    Args:
+        statistics: The input, without the multipliers.
+        multipliers: What goes into the result.
+    """
+    scaled = statistics if multipliers is None else statistics.scaled(multipliers)
+    return _scale_per_token(scaled, multipliers, None)
+
+
+def _scale_per_token(
+    statistics: InputStatistics, multipliers: NDArray[np.float32] | None, lower_bound: float | None
+) -> ScalePerToken:
+    """With the zero point that makes the smallest steps, ``multipliers`` applied to the statistics."""
+    low, high = statistics.sample.min(axis=1), statistics.sample.max(axis=1)
+    if lower_bound is None:
+        zeros = _ZERO_POINTS
+    else:
+        zeros = _ZERO_POINTS_ABOVE if lower_bound < 0 else range(1)
+    options = (ScalePerToken(multipliers=multipliers, zero_point=zero, lower_bound=lower_bound) for zero in zeros)
+    return min(options, key=lambda option: _mean_square(_token_steps(low, high, option)))
 
 
 def mean_step_energy(statistics: InputStatistics, how: InputRange) -> float:
@@ -101,11 +115,18 @@ def mean_step_energy(statistics: InputStatistics, how: InputRange) -> float:
     if isinstance(how, FixedRange):
         return how.scale**2 / 12
     low, high = statistics.sample.min(axis=1), statistics.sample.max(axis=1)
-    if isinstance(how, ScalePerToken):
-        steps = np.maximum(high / (_STEPS - how.zero_point), low / -how.zero_point)
-    else:
-        steps = (high - how.lower_bound) / _STEPS
-    return float(np.square(steps, dtype=np.float64).mean()) / 12
+    return _mean_square(_token_steps(low, high, how)) / 12
+
+
+def _token_steps(low: NDArray[np.float32], high: NDArray[np.float32], how: ScalePerToken) -> NDArray[np.float32]:
+    """The scale of tokens from their lowest and highest components, float32, shape (tokens,)."""
+    below = low if how.lower_bound is None else np.float32(how.lower_bound)
+    steps: NDArray[np.float32] = np.maximum(high / (_STEPS - how.zero_point), below / -max(how.zero_point, 1))
+    return steps
+
+
+def _mean_square(values: NDArray[np.float32]) -> float:
+    return float(np.square(values, dtype=np.float64).mean())
 
 
 def _prepare(
@@ -118,16 +139,11 @@ def _prepare(
     multipliers = smoothing_multipliers(statistics.largest(), matrices, strength=strength)
     if lower_bound is None:
         return Preparation(fixed_range(statistics.scaled(multipliers), multipliers), np.empty(0, dtype=np.int64))
-    multipliers = np.minimum(multipliers, np.float32(1))
-    if lower_bound < 0:
-        # The bound is at least one step deep, so nothing may be higher than all other steps together; half of that for
-        # what calibration has seen.
-        reach = np.float32((_STEPS - 1) * -lower_bound / 2)
-        multipliers = np.minimum(multipliers, reach / np.maximum(statistics.high, reach))
+    multipliers = np.minimum(multipliers, np.float32(1))  # so that the bound holds behind them as well
     energy = np.sum([np.square(matrix).sum(axis=1) for matrix in matrices], axis=0) / np.square(multipliers)
     copies = split_outliers(np.abs(statistics.sample) * multipliers, energy, budget)
     multipliers = multipliers / part_counts(copies, len(multipliers))
-    return Preparation(RangePerToken(multipliers=multipliers, lower_bound=lower_bound), copies)
+    return Preparation(_scale_per_token(statistics.scaled(multipliers), multipliers, lower_bound), copies)
 
 
 def _expected_error(statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], found: Preparation) -> float:

@@ -5,7 +5,7 @@ Why these operators (docs/decisions/0007-int8.md):
 * Inputs are unsigned and weights signed, which is what VNNI and AMX multiply, and AVX2 fastest.
 * Where the range is fixed at convert time, quantising is one pass, and the product's scale and a bias are applied as it
   leaves the kernel. A scale per token is closer and costs more passes; behind an activation it always is one,
-  because the spread between tokens is too wide there.
+  because the spread between tokens is too wide there, and the lowest that a component can be is known.
 * Neither lets a text's vector depend on its neighbours in the batch.
 * Components that are split come as copies of their integers: few bytes to move.
 * What balances the input of an attention's output map is folded into the scales of the values: a context is a weighted
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto
 
 from stonnx.graph.blocks import Activation, AttentionBlock, GraphInputs, Linear, Projection
 from stonnx.graph.builder import CONTRIB, GraphBuilder
@@ -27,7 +26,6 @@ from stonnx.graph.quantized import (
     QuantizedMatrix,
     QuantizedProjection,
     QuantizedProjections,
-    RangePerToken,
     ScalePerToken,
 )
 from stonnx.graph.quantized_blocks import balance, tensor_stem, with_copies
@@ -50,7 +48,6 @@ class OrtCpuInt8(OrtCpu):
     def __init__(self, projections: QuantizedProjections) -> None:
         super().__init__()
         self._projections = projections
-        self._offsets_by_bias: dict[str, tuple[str, NDArray[np.float32]]] = {}  # of which tensors, and what
         self._leading: str | None = None
         self._value_multipliers: dict[str, NDArray[np.float32]] = {}  # by the weight of a value map
         self._balanced_outputs: set[str] = set()  # weights of the output maps behind them
@@ -79,11 +76,8 @@ class OrtCpuInt8(OrtCpu):
             flat = g.op("Reshape", [x, g.ints(-1, plan.width)])  # (rows, tokens, in) -> (all tokens, in)
         if isinstance(how, FixedRange):
             integers, scale, zero = self._quantize(g, flat, how)
-        elif isinstance(how, ScalePerToken):
-            integers, scale, zero = self._quantize_around(g, flat, how.zero_point)
         else:
-            integers, scale, zero = *self._quantize_above(g, flat, how.lower_bound), ""
-            self._count_from_bound(block, plan, how)
+            integers, scale, zero = self._quantize_tokens(g, flat, how)
         integers = with_copies(g, integers, plan)
         if isinstance(how, FixedRange):
             self._added |= self._added_next & {linear.bias for linear in block.linears}
@@ -96,13 +90,6 @@ class OrtCpuInt8(OrtCpu):
         widths = (len(matrix.scales) for matrix in plan.matrices)
         return tuple(self._unflatten(g, x, y, width) for y, width in zip(products, widths, strict=True))
 
-    def _count_from_bound(self, block: Projection, plan: QuantizedProjection, span: RangePerToken) -> None:
-        """The integers count from the lower bound: that is a constant per column, and the bias takes it in."""
-        for linear, matrix in zip(block.linears, plan.matrices, strict=True):
-            columns = matrix.values.sum(axis=0, dtype=np.int64) * matrix.scales.astype(np.float64)
-            offsets = (span.lower_bound * columns).astype(np.float32)
-            self._offsets_by_bias[linear.bias] = (tensor_stem(linear.weight, plan), offsets)
-
     def _unflatten(self, g: GraphBuilder, x: str, y: str, width: int) -> str:
         """(all tokens, width) -> (rows, tokens, width), with the leading sizes of ``x``."""
         shape = g.op("Concat", [self._rows_tokens(g, x), g.ints(width)], attributes={"axis": 0})
@@ -114,39 +101,20 @@ class OrtCpuInt8(OrtCpu):
         zero = g.uint8(fixed.zero_point)
         return g.op("QuantizeLinear", [x, scale, zero]), scale, zero
 
-    def _quantize_around(self, g: GraphBuilder, flat: str, zero_point: int) -> tuple[str, str, str]:
+    def _quantize_tokens(self, g: GraphBuilder, flat: str, how: ScalePerToken) -> tuple[str, str, str]:
         """``flat`` as uint8 around one zero point, the rows' scales, shape (all tokens, 1), and the zero point."""
         high = g.op("ReduceMax", [flat], attributes={"axes": (1,), "keepdims": 0})
-        low = g.op("ReduceMin", [flat], attributes={"axes": (1,), "keepdims": 0})
-        above = g.op("Mul", [high, g.scalar(1.0 / (_STEPS - zero_point))])
-        below = g.op("Mul", [low, g.scalar(-1.0 / zero_point)])
-        scale = g.op("Max", [above, below, g.scalar(_TINY)])
-        zero = g.uint8(zero_point)
+        limits = [g.op("Mul", [high, g.scalar(1.0 / (_STEPS - how.zero_point))])]
+        if how.lower_bound is None:
+            low = g.op("ReduceMin", [flat], attributes={"axes": (1,), "keepdims": 0})
+            limits += [g.op("Mul", [low, g.scalar(-1.0 / how.zero_point)]), g.scalar(_TINY)]
+        else:
+            limits.append(g.scalar(max(-how.lower_bound / max(how.zero_point, 1), _TINY)))
+        scale = g.op("Max", limits)
+        zero = g.uint8(how.zero_point)
         zeros = g.op("Expand", [zero, g.op("Shape", [scale])])
         quantized = g.op("QuantizeLinear", [flat, scale, zeros], attributes={"axis": 0})
         return quantized, g.op("Unsqueeze", [scale, g.ints(1)]), zero
-
-    def _quantize_above(self, g: GraphBuilder, flat: str, lower_bound: float) -> tuple[str, str]:
-        """``flat`` as uint8, one range per row, and the rows' scales, shape (all tokens, 1).
-
-        A row's scale is the lower bound over a whole number: so the bound itself is an integer, and what the
-        integers count from is the same for all rows.
-        """
-        high = g.op("ReduceMax", [flat], attributes={"axes": (1,), "keepdims": 0})
-        depth = -lower_bound
-        span = g.op("Max", [g.op("Add", [high, g.scalar(depth)]), g.scalar(_TINY)])
-        if depth > 0:
-            steps = g.op("Floor", [g.op("Div", [g.scalar(_STEPS * depth), span])])
-            steps = g.op("Clip", [steps, g.scalar(1.0), g.scalar(float(_STEPS))])
-            # The second term only counts where one step is deeper than the bound: the range wins over the bound.
-            scales = [g.op("Div", [g.scalar(depth), steps]), g.op("Mul", [span, g.scalar(1.0 / (_STEPS + 1))])]
-            scale = g.op("Max", scales)
-            zero = g.op("Cast", [steps], attributes={"to": TensorProto.UINT8})
-            quantized = g.op("QuantizeLinear", [flat, scale, zero], attributes={"axis": 0})
-        else:
-            scale = g.op("Mul", [span, g.scalar(1.0 / _STEPS)])
-            quantized = g.op("QuantizeLinear", [flat, scale], attributes={"axis": 0})
-        return quantized, g.op("Unsqueeze", [scale, g.ints(1)])
 
     def _multiply(
         self, g: GraphBuilder, p: Parameters, linear: Linear, tensors: tuple[str, str], inputs: tuple[str, str, str]
@@ -182,13 +150,3 @@ class OrtCpuInt8(OrtCpu):
     def _biased(self, g: GraphBuilder, p: Parameters, x: str, name: str) -> str:
         """As in float32, where the product has not added the bias itself."""
         return x if name in self._added else super()._biased(g, p, x, name)
-
-    def _bias_name(self, name: str) -> str:
-        """As in float32, marked where an offset is in it."""
-        found = super()._bias_name(name)
-        return f"{found}+offset of {self._offsets_by_bias[name][0]}" if name in self._offsets_by_bias else found
-
-    def _bias(self, p: Parameters, name: str) -> NDArray[np.float32]:
-        """The bias of a map, with what the integers count from."""
-        bias = super()._bias(p, name)
-        return bias + self._offsets_by_bias[name][1] if name in self._offsets_by_bias else bias
