@@ -2,7 +2,7 @@
 
     python benchmarks/quantisation.py MODEL_FOLDER --shared ../shared
 
-Every form quantises all projections (no step of the ladder is taken) on the shipped calibration texts, and is compared
+Every form quantises all projections (none stays in float32) on the shipped calibration texts, and is compared
 with the float32 graph on texts of a corpus and on the probe texts, which calibration saw none of. Results go to
 ``benchmarks/results/quantisation[-label]-<cpu>.json``; docs/decisions/0007-int8.md says what follows from them.
 """
@@ -104,10 +104,12 @@ def closest(candidates: tuple[Candidate, ...]) -> QuantizedProjections:
 def forms(work: Workshop) -> Mapping[str, Callable[[], QuantizedProjections]]:
     """By name, what quantises the model that way."""
 
-    def patched(name: str, value: object) -> Callable[[], QuantizedProjections]:
+    def patched(
+        name: str, value: object, choose: Callable[[tuple[Candidate, ...]], QuantizedProjections] = cheapest
+    ) -> Callable[[], QuantizedProjections]:
         def quantise() -> QuantizedProjections:
             with mock.patch(f"stonnx.quantize.{name}", value):
-                return cheapest(work.candidates())
+                return choose(work.candidates())
 
         return quantise
 
@@ -115,14 +117,14 @@ def forms(work: Workshop) -> Mapping[str, Callable[[], QuantizedProjections]]:
         return compensated(matrix, order, np.eye(len(factor), dtype=np.float32))
 
     return {
-        "shipped: fixed ranges where they may be": lambda: cheapest(work.candidates()),
-        "scales per token everywhere": lambda: closest(work.candidates()),
-        "weights of 7 bits": patched("rounding.LARGEST", 64),
-        "outliers not split": patched("ranges._PER_COPY", 10**9),
-        "without odd texts in calibration": lambda: cheapest(work.candidates(odd=False)),
-        "weights rounded to nearest": patched("projections.compensated", plain),
-        "damping 0.01": patched("statistics._DAMPING", 0.01),
-        "without balance": patched("ranges.smoothing_multipliers", _ones),
+        "cheapest: no step of the ladder": lambda: cheapest(work.candidates()),
+        "closest: all inputs more closely": lambda: closest(work.candidates()),
+        "closest, outliers not split": patched("ranges._PER_COPY", 10**9, closest),
+        "cheapest, weights of 7 bits": patched("rounding.LARGEST", 64),
+        "cheapest, without odd texts": lambda: cheapest(work.candidates(odd=False)),
+        "cheapest, weights rounded to nearest": patched("projections.compensated", plain),
+        "cheapest, damping 0.01": patched("statistics._DAMPING", 0.01),
+        "cheapest, without balance": patched("ranges.smoothing_multipliers", _ones),
     }
 
 

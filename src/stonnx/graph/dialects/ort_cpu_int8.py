@@ -71,24 +71,25 @@ class OrtCpuInt8(OrtCpu):
             return super().project(g, p, x, block)
         if site not in self._balanced_outputs:
             x = balance(g, x, site, plan)
-        how, flat = plan.input, x
-        if not isinstance(how, FixedRange):
-            flat = g.op("Reshape", [x, g.ints(-1, plan.width)])  # (rows, tokens, in) -> (all tokens, in)
-        if isinstance(how, FixedRange):
-            integers, scale, zero = self._quantize(g, flat, how)
-        else:
-            integers, scale, zero = self._quantize_tokens(g, flat, how)
-        integers = with_copies(g, integers, plan)
+        how = plan.input
         if isinstance(how, FixedRange):
             self._added |= self._added_next & {linear.bias for linear in block.linears}
-        products = tuple(
+            return self._products(g, p, block, plan, self._quantize(g, x, how))
+        flat = g.op("Reshape", [x, g.ints(-1, plan.width)])  # (rows, tokens, in) -> (all tokens, in)
+        products = self._products(g, p, block, plan, self._quantize_tokens(g, flat, how))
+        widths = (len(matrix.scales) for matrix in plan.matrices)
+        return tuple(self._unflatten(g, x, y, width) for y, width in zip(products, widths, strict=True))
+
+    def _products(
+        self, g: GraphBuilder, p: Parameters, block: Projection, plan: QuantizedProjection, inputs: tuple[str, str, str]
+    ) -> tuple[str, ...]:
+        """One integer product per map; ``inputs`` are the integers, their scale and their zero point."""
+        integers, scale, zero = inputs
+        integers = with_copies(g, integers, plan)
+        return tuple(
             self._multiply(g, p, linear, self._tensors(g, linear, plan, matrix), (integers, scale, zero))
             for linear, matrix in zip(block.linears, plan.matrices, strict=True)
         )
-        if isinstance(how, FixedRange):
-            return products
-        widths = (len(matrix.scales) for matrix in plan.matrices)
-        return tuple(self._unflatten(g, x, y, width) for y, width in zip(products, widths, strict=True))
 
     def _unflatten(self, g: GraphBuilder, x: str, y: str, width: int) -> str:
         """(all tokens, width) -> (rows, tokens, width), with the leading sizes of ``x``."""
