@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 # The least cosine there may be between two CPUs. Sums in float32 end in other digits, and then a few integers behind
-# them round the other way: 0.9996 has been seen, and changing last digits on one CPU does as much (docs/emulation.md). A
-# kernel that saturates gives 0.996.
+# them round the other way: 0.9996 has been seen, and changing last digits on one CPU does as much (docs/emulation.md).
+# A kernel that saturates gives 0.996.
 _ROUNDING, _INTEGERS = 0.999999, 0.999
 
 
