@@ -112,7 +112,7 @@ def _legend_of_classes(axes: Any) -> None:
         for name, colour in _CLASS_COLOURS.items()
     ]
     handles.append(lines.Line2D([], [], linestyle="", marker="D", color=_INK, label="stonnx"))
-    axes.legend(handles=handles, loc="lower left", frameon=True, framealpha=1, edgecolor=_GRID, title="fidelity class")
+    axes.legend(handles=handles, loc="best", frameon=True, framealpha=1, edgecolor=_GRID, title="fidelity class")
 
 
 def _label_points(
