@@ -1,4 +1,7 @@
-"""Print how an emulated run differs from the native one. Exit code 1 if it differs more than rounding explains."""
+"""Print how an emulated run differs from the native one.
+
+Exit code 1 if vectors differ more than rounding explains, or integer products of weights like stonnx's are not exact.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 # The least cosine there may be between two CPUs. Sums in float32 end in other digits, and then a few integers behind
 # them round the other way: 0.9996 has been seen, and changing last digits on one CPU does as much (docs/emulation.md).
 # A kernel that saturates gives 0.996.
-_ROUNDING, _INTEGERS = 0.999999, 0.999
+_ROUNDING, _INTEGERS = 0.999999, 0.9995
 
 
 def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -31,7 +34,7 @@ def main(cpu: str, native_file: str, emulated_file: str) -> int:
         for refused in (key for key in side if key.startswith("refused_")):
             print(f"{name}: refused: {side[refused]}")
     exact_ones = sides[cpu]["float32"].tolist()
-    alike = True
+    alike = not any(side[f"kernel_{form}_pairs"].any() for side in sides.values() for form in ("int", "float"))
     wanted, *_, first = sides[cpu]["names"].tolist()
     for ours, theirs in dict.fromkeys(((wanted, wanted), (wanted, first), (first, first))):
         a, b = sides[cpu].get(f"vectors_{ours}"), sides["native"].get(f"vectors_{theirs}")
