@@ -9,7 +9,9 @@ from typing import Literal, NamedTuple
 
 from stonnx.artifact.manifest import Fidelity, FidelityClass
 
-__all__ = ["BOUNDS", "CLASSES", "Bounds", "class_failures", "classify", "keeps"]
+__all__ = ["BOUNDS", "CLASSES", "Bounds", "MeasuredClass", "class_failures", "classify", "keeps"]
+
+MeasuredClass = Literal["lossless", "high", "balanced"]
 
 CLASSES: tuple[FidelityClass, ...] = ("exact", "lossless", "high", "balanced")
 """The closest first: each keeps what those behind it promise."""
@@ -23,14 +25,16 @@ class Bounds(NamedTuple):
     top10_overlap: float
 
 
-BOUNDS: dict[Literal["lossless", "high", "balanced"], Bounds] = {
+_NO_ALLOWANCE = Bounds(0.0, 0.0, 0.0)
+
+BOUNDS: dict[MeasuredClass, Bounds] = {
     "lossless": Bounds(0.9999, 0.99, 0.99),  # the lowest cosine is that of "high": no class is below the next one
     "high": Bounds(0.999, 0.99, 0.97),
     "balanced": Bounds(0.997, 0.97, 0.95),
 }
 
 
-def classify(fidelity: Fidelity) -> Literal["lossless", "high", "balanced"] | None:
+def classify(fidelity: Fidelity) -> MeasuredClass | None:
     """The best class that the figures keep; None for none.
 
     ``exact`` is never the answer: that one is held to the tolerance of ``stonnx.verify``.
@@ -39,7 +43,11 @@ def classify(fidelity: Fidelity) -> Literal["lossless", "high", "balanced"] | No
 
 
 def class_failures(
-    fidelity: Fidelity, name: Literal["lossless", "high", "balanced"], *, room: float = 1.0
+    fidelity: Fidelity,
+    name: MeasuredClass,
+    *,
+    room: float = 1.0,
+    allowance: Bounds = _NO_ALLOWANCE,
 ) -> tuple[str, ...]:
     """One sentence per figure that is below its bound of the class; empty when the class is kept.
 
@@ -48,17 +56,19 @@ def class_failures(
         name: The class.
         room: The part of what the class allows to be lost that may be used up: below 1 for a class that is also to
             be kept on other texts.
+        allowance: How far each figure may lie below its bound; negative where it has to lie above by so much.
     """
     bounds = BOUNDS[name]
     failures = []
-    for label, value, least in (
-        ("mean cosine", fidelity.cosine_mean, bounds.cosine_mean),
-        ("lowest cosine", fidelity.cosine_min, bounds.cosine_min),
-        ("top-10 overlap", fidelity.top10_overlap, bounds.top10_overlap),
+    for label, value, least, allowed in (
+        ("mean cosine", fidelity.cosine_mean, bounds.cosine_mean, allowance.cosine_mean),
+        ("lowest cosine", fidelity.cosine_min, bounds.cosine_min, allowance.cosine_min),
+        ("top-10 overlap", fidelity.top10_overlap, bounds.top10_overlap, allowance.top10_overlap),
     ):
         bound = 1 - room * (1 - least)
-        if not value >= bound:  # NaN is below every bound
-            failures.append(f"{label} {value:.5f} is below {bound:g}")
+        if not value >= bound - allowed:  # NaN is below every bound
+            by = f" by more than {allowed:.5f}" if allowed > 0 else ""
+            failures.append(f"{label} {value:.5f} is below {bound:g}{by}")
     return tuple(failures)
 
 

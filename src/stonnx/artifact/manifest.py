@@ -104,7 +104,8 @@ class Fidelity:
         cosine_mean: Mean cosine between the two vectors of a text.
         cosine_min: The worst text's cosine.
         max_abs_diff: Largest absolute difference between two components, on vectors of unit length.
-        top10_overlap: Mean share of the ten nearest neighbours that both sides agree on.
+        top10_overlap: Mean share of the ten nearest neighbours that both sides agree on; one that the original finds
+            as near as its own tenth counts (``stonnx.verify.metrics.neighbour_shares``).
     """
 
     texts: int

@@ -128,7 +128,7 @@ def convert(
         report, reason = None, why_not(verify=verify)
         if reason is None:
             with clock.step("verify", "verifying against sentence-transformers"):
-                found = verify_staging(folder.path, staging, manifest, int8=added.variants, on_step=clock.on_step)
+                found = verify_staging(folder.path, staging, manifest, on_step=clock.on_step)
             manifest, report, more = found.manifest, found.report, found.notes
         else:
             manifest, more = replace(manifest, files=file_entries(staging)), (reason,)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stonnx._extras import available
 from stonnx._io import write_json
-from stonnx.artifact import Artifact, Manifest, Variant, file_entries, write_goldens, write_manifest
-from stonnx.artifact.fidelity_class import CLASSES
-from stonnx.artifact.manifest import FidelityClass
+from stonnx.artifact import Artifact, Manifest, Variant, classify, file_entries, write_goldens, write_manifest
+from stonnx.artifact.fidelity_class import CLASSES, class_failures
 from stonnx.errors import VerificationError
 from stonnx.reference import ReferenceEncoder, reference_available
 from stonnx.verify import Report, VariantReport, make_goldens
@@ -41,19 +40,16 @@ def why_not(*, verify: bool) -> str | None:
     return None
 
 
-def verify_staging(
-    source: Path, staging: Path, manifest: Manifest, *, int8: Sequence[Variant], on_step: OnStep
-) -> Verification:
+def verify_staging(source: Path, staging: Path, manifest: Manifest, *, on_step: OnStep) -> Verification:
     """Store the goldens, measure the variants, and write what was found.
 
-    A float32 variant that is not the original ends the conversion. An int8 variant gets the class that it keeps
-    on texts that its calibration never saw; one that keeps none is left out.
+    A float32 variant that is not the original ends the conversion. One in another arithmetic (int8, bfloat16) gets
+    the class that it keeps on texts that its calibration never saw; one that keeps none is left out.
 
     Args:
         source: Folder of the original model.
         staging: The artifact in the making.
         manifest: Its manifest so far.
-        int8: The int8 variants among the manifest's.
         on_step: Called with a short sentence before each step.
 
     Raises:
@@ -63,7 +59,7 @@ def verify_staging(
     manifest = replace(manifest, files=file_entries(staging))
     write_manifest(staging, manifest)
     report = run_verification(Artifact.open(staging), on_step=on_step)
-    report, manifest, notes = _settle_int8(report, manifest, staging, {variant.name for variant in int8})
+    report, manifest, notes = _settle(report, manifest, staging)
     if not report.passed:
         failures = "; ".join(f"{v.name}: {', '.join(v.failures)}" for v in report.variants if not v.passed)
         raise VerificationError(
@@ -78,25 +74,25 @@ def verify_staging(
     return Verification(manifest=manifest, report=report, notes=notes)
 
 
-def _settle_int8(
-    report: Report, manifest: Manifest, staging: Path, names: set[str]
-) -> tuple[Report, Manifest, tuple[str, ...]]:
-    """Give each int8 variant the class that it keeps, and leave out those that keep none."""
+def _settle(report: Report, manifest: Manifest, staging: Path) -> tuple[Report, Manifest, tuple[str, ...]]:
+    """Give each variant that is not float32 the class that it keeps, and leave out those that keep none."""
     reports: list[VariantReport] = []
     variants = {variant.name: variant for variant in manifest.variants}
     dropped: list[Variant] = []
     notes: list[str] = []
     for found in report.variants:
-        if found.name not in names:
+        if variants[found.name].precision == "fp32":
             reports.append(found)
-        elif found.measured_class is None:
+        elif found.measured_class is None or (given := classify(found.fidelity)) is None:
             dropped.append(variants.pop(found.name))
-            why = "; ".join(found.failures)
+            why = "; ".join(found.failures or class_failures(found.fidelity, "balanced"))
             notes.append(f"{found.name} was left out: on the probe texts it keeps no fidelity class ({why}).")
         else:
-            kept = _weaker(found.fidelity_class, found.measured_class)
-            if kept != found.fidelity_class:
-                why = "; ".join(found.failures)
+            # Figures have to reach the class that they give; chance is allowed for where other texts are to keep it.
+            promised = found.fidelity_class
+            kept = max(promised, found.measured_class, given, key=CLASSES.index)
+            if kept != promised:
+                why = "; ".join(found.failures or class_failures(found.fidelity, promised))
                 notes.append(
                     f"{found.name} is written as {kept}, not {found.fidelity_class}: on the probe texts {why}."
                 )
@@ -104,10 +100,6 @@ def _settle_int8(
             variants[found.name] = replace(variants[found.name], fidelity_class=kept)
     _remove(staging, dropped, variants.values())
     return replace(report, variants=tuple(reports)), replace(manifest, variants=tuple(variants.values())), tuple(notes)
-
-
-def _weaker(one: FidelityClass, other: FidelityClass) -> FidelityClass:
-    return max(one, other, key=CLASSES.index)
 
 
 def _remove(staging: Path, variants: Iterable[Variant], others: Iterable[Variant]) -> None:

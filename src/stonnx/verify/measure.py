@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stonnx.artifact import Goldens, classify
-from stonnx.artifact.fidelity_class import class_failures
+from stonnx.artifact import Goldens
 from stonnx.artifact.manifest import FidelityClass
 from stonnx.runtime import Encoder
+from stonnx.verify.certainty import broken_bounds, is_sure, settled_class
 from stonnx.verify.metrics import Comparison, compare, cosines, spearman, unit_rows
 from stonnx.verify.report import CLASS_BATCH_DIFF, Tolerance, VariantReport
 from stonnx.verify.texts import LabelledPair
@@ -48,6 +48,7 @@ def measure_variant(
     mine = pair_cosines(encoder.encode, pairs)
     gold = np.array([pair.score for pair in pairs], dtype=np.float64)
     promised = encoder.variant.fidelity_class
+    measured = _measured_class(comparison, batch_diff, promised)
     report = VariantReport(
         name=encoder.variant.name,
         fidelity=comparison.fidelity,
@@ -58,7 +59,10 @@ def measure_variant(
         reference_spearman=None if reference_cosines is None else spearman(reference_cosines, gold),
         failures=(),
         fidelity_class=promised,
-        measured_class=_measured_class(comparison, batch_diff),
+        measured_class=measured,
+        cosine_error=comparison.cosine_error,
+        overlap_error=comparison.overlap_error,
+        class_is_sure=is_sure(comparison, measured),
     )
     return replace(report, failures=_failures(comparison, batch_diff, promised))
 
@@ -79,11 +83,11 @@ def _batch_diff(encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.floa
     return float(np.abs(unit_rows(alone) - unit_rows(vectors[chosen])).max())
 
 
-def _measured_class(comparison: Comparison, batch_diff: float) -> FidelityClass | None:
-    """The best class that is kept; None for none."""
+def _measured_class(comparison: Comparison, batch_diff: float, promised: FidelityClass) -> FidelityClass | None:
+    """The closest class that is kept; None for none."""
     if not _failures(comparison, batch_diff, "exact"):
         return "exact"
-    return classify(comparison.fidelity) if batch_diff <= CLASS_BATCH_DIFF else None
+    return settled_class(comparison, promised=promised) if batch_diff <= CLASS_BATCH_DIFF else None
 
 
 def _failures(comparison: Comparison, batch_diff: float, promised: FidelityClass) -> tuple[str, ...]:
@@ -99,7 +103,7 @@ def _failures(comparison: Comparison, batch_diff: float, promised: FidelityClass
             ("difference between alone and in a batch", batch_diff, _EXACT.max_batch_diff),
         ]
     else:
-        failures.extend(class_failures(fidelity, promised))
+        failures.extend(broken_bounds(comparison, promised, promised=promised))
     # Not ">": a figure that is not a number is a failure.
     failures.extend(f"{label} {value:.1e} is above {bound:.0e}" for label, value, bound in upper if not value <= bound)
     return tuple(failures)

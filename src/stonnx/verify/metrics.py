@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stonnx.artifact import Fidelity
 
-__all__ = ["Comparison", "compare", "cosines", "neighbour_overlap", "spearman", "unit_rows"]
+__all__ = ["Comparison", "compare", "cosines", "neighbour_overlap", "neighbour_shares", "spearman", "unit_rows"]
 
 _NEIGHBOURS = 10
 _TIE = 1e-6  # similarities closer than this count as equal
@@ -23,11 +23,15 @@ class Comparison:
         fidelity: The figures.
         worst: Index of the text with the lowest cosine.
         max_norm_diff: Largest relative difference between the lengths of the two vectors of a text.
+        cosine_error: Standard error of the mean cosine: how far off that of other texts typically is.
+        overlap_error: Standard error of the mean overlap of neighbours.
     """
 
     fidelity: Fidelity
     worst: int
     max_norm_diff: float
+    cosine_error: float
+    overlap_error: float
 
 
 def compare(candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> Comparison:
@@ -44,16 +48,23 @@ def compare(candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> C
         raise ValueError(f"Cannot compare shapes {candidate.shape} and {reference.shape}.")
     left, right = unit_rows(candidate), unit_rows(reference)
     cosine = cosines(candidate, reference)
+    shares = neighbour_shares(left, right)
     lengths = np.linalg.norm(candidate.astype(np.float64), axis=1), np.linalg.norm(reference.astype(np.float64), axis=1)
     fidelity = Fidelity(
         texts=len(candidate),
         cosine_mean=float(cosine.mean()),
         cosine_min=float(cosine.min()),
         max_abs_diff=float(np.abs(left - right).max()),
-        top10_overlap=neighbour_overlap(left, right),
+        top10_overlap=float(shares.mean()),
     )
     norm_diff = np.abs(lengths[0] - lengths[1]) / np.maximum(lengths[1], np.finfo(np.float64).tiny)
-    return Comparison(fidelity=fidelity, worst=int(cosine.argmin()), max_norm_diff=float(norm_diff.max()))
+    return Comparison(
+        fidelity=fidelity,
+        worst=int(cosine.argmin()),
+        max_norm_diff=float(norm_diff.max()),
+        cosine_error=_standard_error(cosine),
+        overlap_error=_standard_error(shares),
+    )
 
 
 def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -75,10 +86,18 @@ def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np
 
 
 def neighbour_overlap(candidate: NDArray[np.float64], reference: NDArray[np.float64], k: int = _NEIGHBOURS) -> float:
-    """Mean share of a text's k nearest neighbours that both sides agree on.
+    """Mean over the texts of `neighbour_shares`: 0 to 1; 1 when there are no other texts."""
+    return float(neighbour_shares(candidate, reference, k).mean())
+
+
+def neighbour_shares(
+    candidate: NDArray[np.float64], reference: NDArray[np.float64], k: int = _NEIGHBOURS
+) -> NDArray[np.float64]:
+    """The share of each text's k nearest neighbours that both sides agree on.
 
     A neighbour that the candidate names counts when the reference finds it at least as similar as
     its own k-th neighbour; so texts that are equally near (duplicates) may stand in any order.
+    The plain overlap of the two sets, which knows no ties, is 0.001 to 0.003 lower on natural texts.
 
     Args:
         candidate: Unit rows, shape (texts, dimension).
@@ -86,20 +105,20 @@ def neighbour_overlap(candidate: NDArray[np.float64], reference: NDArray[np.floa
         k: Neighbours per text; with fewer other texts, all of them.
 
     Returns:
-        0 to 1; 1 when there are no other texts.
+        0 to 1, float64, shape (texts,); 1 when there are no other texts.
     """
     texts = len(candidate)
     k = min(k, texts - 1)
     if k < 1:
-        return 1.0
-    shares = []
+        return np.ones(texts)
+    shares = np.empty(texts)
     for row in range(texts):
         mine, theirs = candidate @ candidate[row], reference @ reference[row]
         mine[row] = theirs[row] = -np.inf
         nearest = np.argpartition(-mine, k - 1)[:k]
         bar = np.partition(theirs, texts - k)[texts - k] - _TIE
-        shares.append(np.count_nonzero(theirs[nearest] >= bar) / k)
-    return float(np.mean(shares))
+        shares[row] = np.count_nonzero(theirs[nearest] >= bar) / k
+    return shares
 
 
 def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
@@ -116,6 +135,11 @@ def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
     a, b = a - a.mean(), b - b.mean()
     scale = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / scale if scale > 0 else float("nan")
+
+
+def _standard_error(values: NDArray[np.float64]) -> float:
+    """Standard error of the mean, s / sqrt(n); 0 for a single value, which tells nothing of it."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
 def _average_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -45,7 +45,11 @@ class VariantReport:
         reference_spearman: The same for the original model; None when it was not run.
         failures: One sentence per bound of the promised class that was not kept.
         fidelity_class: The class that the variant promises.
-        measured_class: The best class that it kept here; None for none.
+        measured_class: The closest class that it kept here; None for none.
+        cosine_error: Standard error of the mean cosine.
+        overlap_error: Standard error of the overlap of neighbours.
+        class_is_sure: False where other texts might well give another class: a mean is within two standard errors of a
+            bound.
     """
 
     name: str
@@ -58,6 +62,9 @@ class VariantReport:
     failures: tuple[str, ...]
     fidelity_class: FidelityClass = "exact"
     measured_class: FidelityClass | None = "exact"
+    cosine_error: float = 0.0
+    overlap_error: float = 0.0
+    class_is_sure: bool = True
 
     @property
     def passed(self) -> bool:
