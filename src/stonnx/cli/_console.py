@@ -167,15 +167,18 @@ _STYLES = {"pass": "green", "FAIL": "bold red"}
 
 
 class TalkHandler(logging.Handler):
-    """Prints log records on the stderr of the moment, as talk."""
+    """Prints log records on the stderr of the moment, as talk; a record's ``cli_hint`` is a hint, as an error's is."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Leave out that texts were truncated: `encode` tells the total, and elsewhere the texts are test texts."""
         return not str(record.msg).endswith("were truncated") and bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print ``warning: message``."""
+        """Print ``warning: message``, and ``hint: ...`` below it where there is one."""
         talk(_wrapped(f"{record.levelname.lower()}: {record.getMessage()}"))
+        hint = getattr(record, "cli_hint", None)
+        if hint is not None:
+            talk(_wrapped(f"hint: {hint}"))
 
 
 def talk(text: str) -> None:

@@ -16,9 +16,9 @@ from stonnx.reference import ReferenceEncoder
 from stonnx.runtime import Encoder, usable_cores
 from stonnx.runtime.loading import why_not_here
 from stonnx.verify.measure import measure_variant, pair_cosines
+from stonnx.verify.pairs import LabelledPair
 from stonnx.verify.probes import probe_texts
 from stonnx.verify.report import Report, SkippedVariant, Tolerance, VariantReport
-from stonnx.verify.texts import LabelledPair
 
 __all__ = ["make_goldens", "verify"]
 
