@@ -168,3 +168,34 @@ def test_a_full_disk_behind_stdout_is_an_error(artifact):
     assert result.returncode == 6
     assert "No space left" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", ["info art", "encode art text --output v.npy", "--help", "nonsense"])
+def test_a_closed_stdout_is_told_before_any_work(artifact, arguments):
+    result = in_shell(f"{arguments} >&-")
+    assert (result.returncode, result.stdout) == (6, b"")
+    assert result.stderr.startswith(b"error: stdout is closed: ")
+    assert result.stderr.count(b"\n") == 2
+    assert not os.path.exists("v.npy")
+
+
+@pytest.mark.parametrize("others", ["", "<&-"])
+def test_a_closed_stderr_is_no_mistake(artifact, others):
+    assert in_shell("info art").stdout == in_shell(f"info art 2>&- {others}").stdout != b""
+    assert in_shell(f"info nowhere 2>&- {others}").returncode == 3
+    assert in_shell(f"info nowhere >&- 2>&- {others}").returncode == 6
+
+
+def test_no_file_is_opened_in_place_of_a_closed_stream(artifact):
+    """What a native library says on stderr would go into the file that took its number."""
+    code = "import os, sys; from stonnx.cli import main; main(['info', 'art']); print(os.open('art', os.O_RDONLY) > 2)"
+    result = subprocess.run(
+        ["sh", "-c", f'exec {sys.executable} -c "{code}" 2>&- <&-'], capture_output=True, check=True
+    )
+    assert result.stdout.endswith(b"True\n")
+
+
+def in_shell(words):
+    """``stonnx`` with the redirections that only a shell can make."""
+    command = f"exec {sys.executable} -m stonnx {words}"
+    return subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=60)

@@ -79,7 +79,7 @@ def _kinds() -> tuple[_Kind, ...]:
 
 _WEAKEST: FidelityClass = "balanced"
 
-# A fifth of what the shipped texts have; below it, a scale hangs on single texts.
+# About a fifth of what the shipped texts have; below it, a scale hangs on single texts.
 _ADVISED_TOKENS = 2000
 
 
