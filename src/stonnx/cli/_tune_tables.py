@@ -23,15 +23,15 @@ def print_tuning(output: Output, report: TuneReport) -> None:
     output.table(_SPEED_COLUMNS, [_speed_cells(report, index) for index in range(len(report.rows))], left=2)
     output.text()
     variants = {row.variant: row for row in reversed(report.rows)}
-    rows = [_fact_cells(variants[name]) for name in dict.fromkeys(row.variant for row in report.rows)]
-    output.table(_FACT_COLUMNS, rows)
+    firsts = [variants[name] for name in dict.fromkeys(row.variant for row in report.rows)]
+    output.table(_FACT_COLUMNS, [_fact_cells(row) for row in firsts])
     output.text()
     for skipped in report.skipped:
         output.item(f"{skipped.name}: skipped, {skipped.reason}")
     wanted = report.options
     output.fields(
         [
-            ("engines", _engines_text(variants.values())),
+            ("engines", _engines_text(firsts)),
             ("marks", f"→ the pick; * no other row is both faster and closer; class {wanted.fidelity} was wanted"),
             ("streams", "engine runs at a time x threads of each"),
             ("faster", f"times {report.rows[0].variant} with default settings, by turns, median of the rounds"),
