@@ -65,8 +65,7 @@ def test_names_are_whole_in_forty_columns(fake_tune, artifact, capsys, monkeypat
     monkeypatch.setenv("COLUMNS", "40")
     assert main(["tune", artifact]) == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    assert [lines.count(name) for name in ("fp32", "openvino-int8", "portable")] == [1, 1, 1]
-    assert {"*  fp32", "*  openvino-int8", "→  portable"} <= set(lines)
+    assert {"fp32", "openvino-int8", "portable", "*  fp32", "*  openvino-int8", "→  portable"} <= set(lines)
     assert "…" not in "".join(lines)
 
 

@@ -134,7 +134,11 @@ def _target(
 
 def _golden_target(artifact: Artifact, texts: tuple[str, ...], pairs: tuple[LabelledPair, ...]) -> _Target:
     if texts:
-        raise UsageError("Texts of your own need the original model to compare with.", hint="Add --against SOURCE.")
+        raise UsageError(
+            "Texts of your own need the original model to compare with.",
+            hint="Name it as against='...'.",
+            cli_hint="Add --against SOURCE.",
+        )
     goldens = artifact.goldens()
     if goldens is None:
         raise UsageError(
