@@ -142,12 +142,26 @@ def test_every_extra_that_is_named_can_be_installed() -> None:
     named = {
         (extra, module_name(path))
         for path in MODULES
-        for pattern in (r"\bextra=\"(\w+)\"", r"\bstonnx\[([\w,]+)\]")
+        for pattern in (r"\bextra=\"(\w+)\"", r"\bpip_line\(['\"](\w+)", r"\bstonnx\[([\w,]+)\]")
         for found in re.findall(pattern, path.read_text(encoding="utf-8"))
         for extra in found.split(",")
     }
     assert {(extra, module) for extra, module in named if extra not in extras} == set()
     assert {"cpu", "reference"} <= {extra for extra, _ in named}
+
+
+def test_a_pip_line_says_what_to_type_in_a_clone_too() -> None:
+    from stonnx._extras import UPGRADE, pip_line
+
+    assert pip_line("cpu") == 'pip install "stonnx[cpu]"  (in a clone: pip install ".[cpu]")'
+    # Written once: nowhere else does the source spell one out.
+    spelled_out = [
+        module_name(path)
+        for path in MODULES
+        if re.search(r"pip install [^\n]*stonnx", path.read_text(encoding="utf-8"))
+    ]
+    assert spelled_out == ["stonnx._extras"]
+    assert "in a clone: " in UPGRADE
 
 
 def test_only_what_is_built_is_advertised() -> None:

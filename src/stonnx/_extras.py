@@ -8,7 +8,15 @@ from types import ModuleType
 
 from stonnx.errors import MissingExtraError
 
-__all__ = ["available", "require"]
+__all__ = ["UPGRADE", "available", "pip_line", "require"]
+
+UPGRADE = "pip install -U stonnx  (in a clone: git pull, then pip install .)"
+"""How to get a newer stonnx, from an index or from a clone of the repository."""
+
+
+def pip_line(extra: str) -> str:
+    """How to install an extra of stonnx, from an index or from a clone of the repository."""
+    return f'pip install "stonnx[{extra}]"  (in a clone: pip install ".[{extra}]")'
 
 
 def available(module: str) -> bool:
@@ -31,6 +39,6 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     if not available(top_level):
         raise MissingExtraError(
             f"{top_level} is needed to {purpose}, and it is not installed.",
-            hint=f'pip install "stonnx[{extra}]"',
+            hint=pip_line(extra),
         )
     return importlib.import_module(module)

@@ -136,7 +136,11 @@ def _check_target(out: Path, *, force: bool) -> None:
     if out.is_symlink() or not out.is_dir():
         raise UsageError(f"{out} exists and is not a folder.", hint="Choose another output folder.")
     if not force:
-        raise UsageError(f"{out} exists already.", hint="Choose another output folder, or replace it with --force.")
+        raise UsageError(
+            f"{out} exists already.",
+            hint="Choose another output folder, or replace it with force=True.",
+            cli_hint="Choose another output folder, or replace it with --force.",
+        )
 
 
 def _swap(staging: Path, out: Path) -> None:

@@ -10,7 +10,8 @@
     └── RunError                     the machine said no: disk full, network, engine failure
 
 A message says what is wrong with the value that was found and what was expected;
-``hint`` says what to do next. The command line maps each class to an exit code in
+``hint`` says what to do next, in Python's words; where those of the command line
+differ, ``cli_hint`` has them. The command line maps each class to an exit code in
 one table (``stonnx.cli._exit``).
 """
 
@@ -34,12 +35,15 @@ class StonnxError(Exception):
     Args:
         message: What is wrong with the value that was found, and what was expected.
         hint: The next step for the user, usually a command; None when there is none.
+        cli_hint: The same for a user of the command line, where an argument of a function is an option of a verb;
+            None when ``hint`` serves both.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, cli_hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.cli_hint = hint if cli_hint is None else cli_hint
 
     def __str__(self) -> str:
         """The message, followed by the hint on its own line."""

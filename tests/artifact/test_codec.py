@@ -300,7 +300,7 @@ def test_every_key_is_required_and_no_other_is_known(manifest):
 def test_the_version_is_looked_at_first():
     with pytest.raises(ArtifactError, match="newer stonnx") as caught:
         manifest_from_json({"schema_version": 99, "nothing": "known"})
-    assert caught.value.hint == "upgrade: pip install -U stonnx"
+    assert caught.value.hint.startswith("upgrade: pip install -U stonnx")
 
 
 def test_a_file_of_version_1_is_read_as_what_it_means(manifest):

@@ -46,8 +46,9 @@ def test_plural():
     assert (plural(1, "text"), plural(0, "text"), plural(1000, "text")) == ("1 text", "0 texts", "1,000 texts")
 
 
-def test_a_table_shortens_names_and_keeps_numbers(capsys):
-    Output().table(("name", "a", "b"), [("很长的名字" * 20, "1.2345678", "[bold]9[/bold]"), ("x", "1", "2")])
+def test_a_table_shortens_texts_and_keeps_numbers(capsys):
+    rows = [("很长的名字" * 20, "1.2345678", "[bold]9[/bold]"), ("x", "1", "2")]
+    Output().table(("text", "a", "b"), rows, shorten=True)
     lines = capsys.readouterr().out.splitlines()
     from rich.cells import cell_len
 
@@ -58,11 +59,43 @@ def test_a_table_shortens_names_and_keeps_numbers(capsys):
 
 
 def test_many_columns_are_all_there(capsys):
-    Output().table(("", *"12345678"), [("a text " * 20, *["-0.12"] * 8)] * 2)
+    Output().table(("", *"12345678"), [("a text " * 20, *["-0.12"] * 8)] * 2, shorten=True)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[2].count("-0.12") == 8
     assert lines[0].split() == list("12345678")
+
+
+WIDE = (("variant", "mean", "lowest", "class"), [("openvino-int8-static", "0.9999999", "0.9999991", "balanced")])
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        ("80", ["variant mean lowest class", "openvino-int8-static 0.9999999 0.9999991 balanced"]),
+        ("56", ["variant mean lowest class", "openvino-int8-static 0.9999999 0.9999991 balanced"]),
+        ("40", ["openvino-int8-static", "mean 0.9999999", "lowest 0.9999991", "class balanced"]),
+    ],
+)
+def test_a_table_of_names_gives_up_room_and_then_its_shape_but_no_name(capsys, monkeypatch, columns, lines):
+    monkeypatch.setenv("COLUMNS", columns)
+    Output().table(*WIDE)
+    out = capsys.readouterr().out.splitlines()
+    assert max(map(len, out)) <= int(columns)
+    assert [" ".join(line.split()) for line in out if not line.strip().startswith("─")] == lines
+
+
+def test_a_list_of_rows_leaves_out_empty_cells_and_shortens_only_texts(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    numbers = ["-0.12"] * 8
+    columns = ("", *"12345678")
+    Output().table(columns, [("a text " * 20, *numbers)], shorten=True)
+    Output().table(columns, [("onnx/" + "n" * 60, "", *numbers[1:])])
+    first, second = capsys.readouterr().out.split("    8  -0.12\n")[:2]
+    assert first.startswith("  a text a text")
+    assert first.splitlines()[0].endswith("…")
+    assert max(map(len, first.splitlines())) <= 40
+    assert second.splitlines()[:2] == ["  onnx/" + "n" * 60, "    2  -0.12"]
 
 
 def test_fields_wrap_under_themselves(capsys):

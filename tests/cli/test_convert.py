@@ -122,3 +122,8 @@ def test_calibrate_without_int8_is_a_mistake(fake_convert, capsys):
     assert main(["convert", "S", "O", "--calibrate", "mine.txt"]) == 2
     assert "hint: Add --int8." in capsys.readouterr().err
     assert fake_convert.calls == []
+
+
+def test_jsonl_without_calibrate_is_a_mistake(fake_convert, capsys):
+    assert main(["convert", "S", "O", "--int8", "--jsonl"]) == 2
+    assert "hint: Add --calibrate FILE." in capsys.readouterr().err

@@ -15,7 +15,7 @@ from stonnx.cli import encode, main
 
 
 def piped(monkeypatch, text):
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode()), encoding="ascii"))
 
 
 def lines_of(capsys):
@@ -73,6 +73,24 @@ def test_json_lines_as_a_file(fake_encoder, capsys):
     assert [row["embedding"][0] for row in lines_of(capsys)[0]] == [2, 3]
 
 
+def test_json_lines_on_stdin(fake_encoder, capsys, monkeypatch):
+    piped(monkeypatch, '{"text": "ab"}\n{"text": "abc"}\n')
+    assert main(["encode", "A", "--jsonl"]) == 0
+    assert [row["embedding"][0] for row in lines_of(capsys)[0]] == [2, 3]
+
+
+def test_what_looks_like_json_lines_is_warned_about(fake_encoder, capsys, monkeypatch):
+    piped(monkeypatch, '{"text": "ab"}\n{"text": "abc"}\n')
+    assert main(["encode", "A"]) == 0
+    rows, err = lines_of(capsys)
+    assert [row["embedding"][0] for row in rows] == [14, 15]
+    assert err.count("warning: stdin has lines that look like JSON objects") == 1
+    assert "\nhint: --jsonl " in err
+    piped(monkeypatch, '{"text": "ab"}\n')
+    assert main(["encode", "A", "--quiet"]) == 0
+    assert lines_of(capsys)[1] == ""
+
+
 def test_a_dash_is_stdin(fake_encoder, capsys, monkeypatch):
     piped(monkeypatch, "abcd\n")
     assert main(["encode", "A", "--file", "-"]) == 0
@@ -98,8 +116,9 @@ def test_truncated_texts_are_told(fake_encoder, capsys):
     ("content", "arguments", "message"),
     [
         (None, ["x", "--file", "f.txt"], "twice"),
+        (None, ["x", "--jsonl"], "--jsonl says how to read --file or stdin"),
         (None, ["--file", "f.txt"], "f.txt cannot be read"),
-        (b"\xd6\xd0\xce\xc4\n", ["--file", "f.txt"], "f.txt is not UTF-8"),
+        (b"\xd6\xd0\xce\xc4\n", ["--file", "f.txt"], "f.txt, line 1: not UTF-8"),
     ],
 )
 def test_mistakes_with_texts(fake_encoder, capsys, content, arguments, message):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import stonnx
 from stonnx import errors
 from stonnx.cli import main
 from stonnx.cli._exit import EXIT_CODES, ExitCode, exit_code
+from stonnx.cli._main import VERBS, verb_parser
 
 
 def subclasses(kind):
@@ -78,6 +83,45 @@ def test_no_hint_no_hint_line(failing_verb, capsys):
     assert capsys.readouterr().err == "error: No.\n"
 
 
+def test_the_command_line_gets_its_own_words(failing_verb, capsys):
+    error = errors.RunError("No.", hint="lower batch_tokens", cli_hint="lower --batch-tokens")
+    assert failing_verb(error)() == 6
+    assert capsys.readouterr().err == "error: No.\nhint: lower --batch-tokens\n"
+    assert str(error) == "No.\n  hint: lower batch_tokens"
+
+
+def hints(keyword):
+    """The hints of the library, as they stand in its source: the file, and the texts that each is made of."""
+    package = Path(stonnx.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        if (package / "cli") in path.parents:
+            continue
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            given = {word.arg: word.value for word in call.keywords} if isinstance(call, ast.Call) else {}
+            if keyword in given:
+                nodes = [node for node in ast.walk(given[keyword]) if isinstance(node, ast.Constant)]
+                yield path.name, "".join(str(node.value) for node in nodes), "cli_hint" in given
+
+
+def test_a_hint_of_the_library_is_python_and_has_a_twin_where_it_names_an_argument():
+    found = list(hints("hint"))
+    assert len(found) > 50
+    for file, text, has_twin in found:
+        command = text.startswith("stonnx ")  # a whole line to type, the same for everybody
+        assert command or not re.search(r" --[a-z]", text), f"{file}: {text}"
+        assert has_twin or not re.search(r"\w=['\w]", text), f"{file}: {text}"
+
+
+def test_a_hint_of_the_command_line_names_options_that_there_are():
+    known = {option for verb in VERBS for action in verb_parser(verb)._actions for option in action.option_strings}
+    found = list(hints("cli_hint"))
+    assert found
+    for file, text, _ in found:
+        named = set(re.findall(r"--[a-z-]+", text))
+        assert named, f"{file}: {text}"
+        assert named <= known, f"{file}: {text}"
+
+
 def test_a_message_cannot_drive_the_terminal(failing_verb, capsys):
     failing_verb(errors.ArtifactError("two\nlines \x1b]0;title\x07"))()
     assert capsys.readouterr().err == "error: two\nlines \\x1b]0;title\\x07\n"
@@ -115,7 +159,7 @@ def test_a_broken_pipe_is_quiet(failing_verb, capfd):
     assert capfd.readouterr().err == ""
 
 
-def stonnx(*arguments, **options):
+def run_stonnx(*arguments, **options):
     return subprocess.run(
         [sys.executable, "-m", "stonnx", *arguments], capture_output=True, text=True, check=False, **options
     )
@@ -138,7 +182,7 @@ def stonnx(*arguments, **options):
     ],
 )
 def test_the_process_exits_with_the_code_and_without_a_traceback(arguments, code):
-    result = stonnx(*arguments, stdin=subprocess.DEVNULL)
+    result = run_stonnx(*arguments, stdin=subprocess.DEVNULL)
     assert (result.returncode, result.stdout) == (code, "")
     assert "Traceback" not in result.stderr
     assert result.stderr.startswith("error: " if arguments else "usage: ")
@@ -168,3 +212,34 @@ def test_a_full_disk_behind_stdout_is_an_error(artifact):
     assert result.returncode == 6
     assert "No space left" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", ["info art", "encode art text --output v.npy", "--help", "nonsense"])
+def test_a_closed_stdout_is_told_before_any_work(artifact, arguments):
+    result = in_shell(f"{arguments} >&-")
+    assert (result.returncode, result.stdout) == (6, b"")
+    assert result.stderr.startswith(b"error: stdout is closed: ")
+    assert result.stderr.count(b"\n") == 2
+    assert not os.path.exists("v.npy")
+
+
+@pytest.mark.parametrize("others", ["", "<&-"])
+def test_a_closed_stderr_is_no_mistake(artifact, others):
+    assert in_shell("info art").stdout == in_shell(f"info art 2>&- {others}").stdout != b""
+    assert in_shell(f"info nowhere 2>&- {others}").returncode == 3
+    assert in_shell(f"info nowhere >&- 2>&- {others}").returncode == 6
+
+
+def test_no_file_is_opened_in_place_of_a_closed_stream(artifact):
+    """What a native library says on stderr would go into the file that took its number."""
+    code = "import os, sys; from stonnx.cli import main; main(['info', 'art']); print(os.open('art', os.O_RDONLY) > 2)"
+    result = subprocess.run(
+        ["sh", "-c", f'exec {sys.executable} -c "{code}" 2>&- <&-'], capture_output=True, check=True
+    )
+    assert result.stdout.endswith(b"True\n")
+
+
+def in_shell(words):
+    """``stonnx`` with the redirections that only a shell can make."""
+    command = f"exec {sys.executable} -m stonnx {words}"
+    return subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=60)

@@ -61,6 +61,26 @@ def test_quiet_before_and_after_the_verb(monkeypatch, arguments):
     assert seen == [True, False]
 
 
+@pytest.mark.parametrize("arguments", [["--json", "info", "X"], ["info", "X", "--json"]])
+def test_json_before_and_after_the_verb(monkeypatch, arguments):
+    seen = []
+    monkeypatch.setattr("stonnx.cli.info.run", lambda args: seen.append((args.json, args.quiet)) or 0)
+    assert main(arguments) == 0
+    assert main(["info", "X"]) == 0
+    assert seen == [(True, False), (False, False)]
+
+
+@pytest.mark.parametrize("verb", [(), *((verb,) for verb in VERBS)])
+def test_help_is_a_verb_too(capsys, verb):
+    assert main(["help", *verb]) == 0
+    assert capsys.readouterr().out == help_of(capsys, *verb)
+
+
+def test_help_of_no_verb(capsys):
+    assert main(["help", "verfy"]) == 2
+    assert capsys.readouterr().err.endswith("hint: stonnx verify --help\n")
+
+
 def test_texts_and_options_mix(monkeypatch):
     seen = []
     monkeypatch.setattr("stonnx.cli.encode.run", lambda args: seen.append(args) or 0)

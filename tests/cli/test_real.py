@@ -131,17 +131,40 @@ def test_the_demo_without_the_original_side(converted, capsys, monkeypatch):
     assert len(value["cosines"]) == len(value["sentences"]) == len(demo._SENTENCES)
 
 
-def test_a_pipe_through_a_shell_with_any_encoding(out):
-    """Chinese in, with an ASCII locale: the same vectors as in UTF-8."""
+def in_locale(locale, *arguments, text=None):
+    """The vectors that ``encode`` gives in a locale that Python does not overrule."""
+    return subprocess.run(
+        [sys.executable, "-m", "stonnx", "encode", *arguments],
+        input=text,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": locale},
+    )
+
+
+def test_texts_are_utf8_in_any_locale(out):
+    """Chinese in, through a pipe and as an argument, with an ASCII locale: the same vectors as in UTF-8."""
     results = [
-        subprocess.run(
-            [sys.executable, "-m", "stonnx", "encode", out],
-            input="你好\n".encode(),
-            capture_output=True,
-            check=True,
-            env={**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": locale},
-        ).stdout
+        in_locale(locale, *arguments, text=text).stdout
         for locale in ("C", "C.UTF-8")
+        for arguments, text in (((out,), "你好\n".encode()), ((out, "你好"), None))
     ]
-    assert results[0] == results[1]
+    assert len(set(results)) == 1
     assert json.loads(results[0])["index"] == 0
+    with_prompt = [in_locale(locale, out, "你", "--prompt", "好").stdout for locale in ("C", "C.UTF-8")]
+    assert with_prompt[0] == with_prompt[1] != b""
+
+
+def test_an_argument_that_is_not_utf8_is_a_mistake(out):
+    for locale in ("C", "C.UTF-8"):
+        result = in_locale(locale, out, b"caf\xe9")
+        assert (result.returncode, result.stdout) == (2, b"")
+        assert b"expected UTF-8, found 'caf" in result.stderr
+
+
+def test_a_file_name_is_what_the_system_has_in_any_locale(out, tmp_path):
+    texts = tmp_path / "文本.txt"
+    texts.write_text("你好\n", encoding="utf-8")
+    results = {in_locale(locale, out, "--file", str(texts)).stdout for locale in ("C", "C.UTF-8")}
+    assert len(results) == 1
+    assert b"embedding" in results.pop()

@@ -61,6 +61,14 @@ def fake_tune(monkeypatch, artifact, tmp_path):
     return tune
 
 
+def test_names_are_whole_in_forty_columns(fake_tune, artifact, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(["tune", artifact]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert {"fp32", "openvino-int8", "portable", "*  fp32", "*  openvino-int8", "→  portable"} <= set(lines)
+    assert "…" not in "".join(lines)
+
+
 def test_a_person_sees_the_frontier_in_eighty_columns(fake_tune, artifact, capsys):
     assert main(["tune", artifact]) == 0
     out, err = capsys.readouterr()
@@ -70,6 +78,7 @@ def test_a_person_sees_the_frontier_in_eighty_columns(fake_tune, artifact, capsy
     assert [line.split()[1] for line in lines if line.startswith("  * ")] == ["fp32", "openvino-int8"]
     text = " ".join(out.split())
     for part in (
+        "onnxruntime 1.32.0: fp32, portable; openvino 2026.4.1: openvino-int8",
         "4.56 x",
         "5,629",
         "12.3 ms",

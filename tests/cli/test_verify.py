@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_texts_and_pairs_are_read(fake_verify, capsys):
     assert "  portable  " in out
     assert out.count("0.8123") == 3  # both variants, and the original
     assert "Spearman" in out
+
+
+def test_a_spearman_that_is_undefined(fake_verify, capsys):
+    fake_verify.report = make_report(spearman=math.nan)
+    assert main(["verify", "art"]) == 0
+    out = capsys.readouterr().out
+    assert "nan" not in out
+    assert "Spearman is undefined (-) where" in out
+    assert main(["verify", "art", "--json"]) == 0
+    variants = json.loads(capsys.readouterr().out)["variants"]
+    assert [(variant["spearman"], variant["reference_spearman"]) for variant in variants] == [(None, None)] * 2
 
 
 @pytest.mark.parametrize("failures", [(), ("too far off",)])

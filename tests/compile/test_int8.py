@@ -159,6 +159,16 @@ def test_calibration_is_on_the_users_texts_and_the_edges(tiny_source, recorded, 
     assert (tmp_path / "mine" / name).read_bytes() != (recorded.done.path / name).read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("texts", "told"), [(["word"] * 5000, "(different texts: 1, tokens: 6)"), (calibration_texts(), None), (None, None)]
+)
+def test_too_little_text_to_calibrate_on_is_told(convert_again, texts, told):
+    done = convert_again(verify=False, calibration_texts=texts)
+    notes = [note for note in done.notes if "calibrated on very little text" in note]
+    assert len(notes) == (told is not None)
+    assert told is None or told in notes[0]
+
+
 def test_no_calibration_texts_is_a_mistake_of_the_users(source, tmp_path):
     with pytest.raises(UsageError, match="no calibration texts"):
         convert(source, tmp_path / "out", verify=False, int8=True, calibration_texts=[])

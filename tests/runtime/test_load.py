@@ -109,7 +109,7 @@ def test_a_missing_engine_names_the_pip_line(make_artifact, monkeypatch, variant
     without_onnxruntime(monkeypatch)
     with pytest.raises(MissingExtraError, match="onnxruntime is needed") as caught:
         Encoder.load(artifact, variant=variant)
-    assert caught.value.hint == 'pip install "stonnx[cpu]"'
+    assert caught.value.hint.startswith('pip install "stonnx[cpu]"')
 
 
 def test_an_unknown_engine_is_an_error_when_asked_for_and_skipped_by_auto(make_artifact):
@@ -131,7 +131,7 @@ def test_auto_takes_the_first_variant_whose_engine_is_installed(make_artifact, m
         assert encoder.variant.name == "portable"
     with pytest.raises(MissingExtraError) as caught:
         Encoder.load(artifact, variant="absent")
-    assert caught.value.hint == 'pip install "stonnx[absent]"'
+    assert caught.value.hint.startswith('pip install "stonnx[absent]"')
 
 
 def with_cpu(monkeypatch, *features):

@@ -13,6 +13,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from stonnx._extras import UPGRADE
 from stonnx.artifact.manifest import Manifest
 from stonnx.artifact.rules import check_manifest
 from stonnx.artifact.versions import check_version, upgraded
@@ -86,7 +87,7 @@ def _decode_record(kind: type, value: object, where: str) -> object:
         if key not in hints:
             raise ArtifactError(
                 f"{_path(where, key)}: unknown key; expected {', '.join(hints)}.",
-                hint="If a newer stonnx wrote this artifact: pip install -U stonnx",
+                hint=f"If a newer stonnx wrote this artifact: {UPGRADE}",
             )
     for key in hints:
         if key not in members:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stonnx._extras import UPGRADE
 from stonnx.artifact.manifest import SCHEMA_VERSION
 from stonnx.errors import ArtifactError
 
@@ -33,7 +34,7 @@ def check_version(value: object) -> None:
         raise ArtifactError(
             f"The artifact was written by a newer stonnx: its schema_version is {found}, "
             f"this stonnx reads {_OLDEST} to {SCHEMA_VERSION}.",
-            hint="upgrade: pip install -U stonnx",
+            hint=f"upgrade: {UPGRADE}",
         )
     raise ArtifactError(f"schema_version: expected {_OLDEST} to {SCHEMA_VERSION}, found {found}.")
 

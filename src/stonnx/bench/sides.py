@@ -63,7 +63,8 @@ def open_pair(artifact: Artifact, *, variant: str, against: str | Path | None, t
             if portable == chosen:
                 raise UsageError(
                     f"Both sides would run the variant {chosen!r}.",
-                    hint="Name another variant, or the original model with --against.",
+                    hint="Name another variant, or the original model as against='...'.",
+                    cli_hint="Name another variant with --variant, or the original model with --against.",
                 )
         yield Pair(a=a, b=other, variant=chosen)
 

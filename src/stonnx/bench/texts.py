@@ -30,7 +30,7 @@ def bench_texts(language: Literal["en", "zh"]) -> tuple[str, ...]:
     if language not in texts:
         raise UsageError(
             f"There are no benchmark texts in {language!r}; there are {', '.join(texts)}.",
-            hint="Bring your own texts with --texts FILE.",
+            hint="Bring your own texts.",
         )
     return texts[language]
 

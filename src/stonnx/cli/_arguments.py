@@ -34,12 +34,17 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every verb has."""
+    """Add the options that every verb has, and that may stand before the verb as well."""
     # SUPPRESS: "stonnx --quiet VERB" has set it already, and a default must not undo that.
     parser.add_argument(
         "-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="no progress and no talk on stderr"
     )
-    parser.add_argument("--json", action="store_true", help="data for machines on stdout; talk stays on stderr")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="data for machines on stdout; talk stays on stderr",
+    )
 
 
 def positive_int(text: str) -> int:

@@ -14,12 +14,14 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from itertools import islice
 from typing import IO, TYPE_CHECKING
 
 from stonnx.cli._text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
     from stonnx.cli._progress import Progress, Steps
 
@@ -127,32 +129,79 @@ class Output:
             sys.stdout.write(_wrapped(value, first=first, rest=" " * indent) + "\n")
 
     def table(
-        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, narrow: bool = False
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, shorten: bool = False
     ) -> None:
-        """A table: the first ``left`` columns to the left and shortened when there is no room, numbers to the right.
+        """A table: the first ``left`` columns to the left, numbers to the right.
 
-        ``narrow`` leaves less room between the columns.
+        One that is too wide gets less room between the columns. ``shorten`` says that the left columns are texts:
+        these then give way, down to a fair beginning, and names never do. Where that is not enough, every row
+        becomes a short list.
         """
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", collapse_padding=narrow)
-        for at, column in enumerate(columns):
-            is_left = at < left
-            table.add_column(
-                column,
-                justify="left" if is_left else "right",
-                # Numbers keep their room; the names and texts give way. rich takes room only from columns that may
-                # wrap, so it is the cells below that forbid wrapping, not the columns.
-                no_wrap=not is_left,
-            )
-        for row in rows:
-            table.add_row(
-                *(Text(printable(cell), style=_STYLES.get(cell, ""), no_wrap=True, overflow="ellipsis") for cell in row)
-            )
-        for line in _rendered(table, margin=2).splitlines():
+        room = width() - 2
+        for tight in (False, True):
+            grid = _grid(columns, rows, left=left, tight=tight)
+            missing = _natural_width(grid) - room
+            if missing <= 0:
+                break
+        if missing > (_spare(columns, rows, left=left) if shorten else 0):
+            self._records(columns, rows, left=left, shorten=shorten)
+            return
+        for line in _rendered(grid, margin=2).splitlines():
             sys.stdout.write("  " + line.rstrip() + "\n")
+
+    def _records(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int, shorten: bool) -> None:
+        """Each row under its left cells, as names and values."""
+        indent = max(len(column) for column in columns[left:]) + 6
+        for row in rows:
+            title = "  ".join(filter(None, row[:left]))
+            self.line("  " + (_shortened(title, width() - 2) if shorten else title))
+            for column, cell in zip(columns[left:], row[left:], strict=True):
+                if cell:
+                    sys.stdout.write(_wrapped(cell, first=f"    {column}".ljust(indent), rest=" " * indent) + "\n")
+
+
+def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int, tight: bool) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", collapse_padding=tight)
+    for at, column in enumerate(columns):
+        is_left = at < left
+        grid.add_column(
+            column,
+            justify="left" if is_left else "right",
+            # Numbers keep their room; the names and texts give way. rich takes room only from columns that may
+            # wrap, so it is the cells below that forbid wrapping, not the columns.
+            no_wrap=not is_left,
+        )
+    for row in rows:
+        grid.add_row(
+            *(Text(printable(cell), style=_STYLES.get(cell, ""), no_wrap=True, overflow="ellipsis") for cell in row)
+        )
+    return grid
+
+
+def _natural_width(grid: Table) -> int:
+    """Columns of the terminal that a table takes where nothing is cut."""
+    measuring = console(sys.stdout)
+    return measuring.measure(grid, options=measuring.options.update(max_width=_ENDLESS)).maximum
+
+
+def _spare(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> int:
+    """Columns of the terminal that the texts in the left columns can do without."""
+    from rich.cells import cell_len
+
+    widest = (max(cell_len(printable(cell)) for cell in cells) for cells in zip(columns, *rows, strict=True))
+    return sum(max(0, wide - _TEXT_BEGINNING) for wide in islice(widest, left))
+
+
+def _shortened(text: str, room: int) -> str:
+    from rich.text import Text
+
+    shown = Text(printable(text))
+    shown.truncate(room, overflow="ellipsis")
+    return shown.plain
 
 
 def _quoted(word: str) -> str:
@@ -163,19 +212,24 @@ def _quoted(word: str) -> str:
     return quoted if quoted == word or any(char in word for char in '"$`!\\') else f'"{word}"'
 
 
+_TEXT_BEGINNING = 20  # columns of the terminal
+_ENDLESS = 10_000
 _STYLES = {"pass": "green", "FAIL": "bold red"}
 
 
 class TalkHandler(logging.Handler):
-    """Prints log records on the stderr of the moment, as talk."""
+    """Prints log records on the stderr of the moment, as talk; a record's ``cli_hint`` is a hint, as an error's is."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Leave out that texts were truncated: `encode` tells the total, and elsewhere the texts are test texts."""
         return not str(record.msg).endswith("were truncated") and bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print ``warning: message``."""
+        """Print ``warning: message``, and ``hint: ...`` below it where there is one."""
         talk(_wrapped(f"{record.levelname.lower()}: {record.getMessage()}"))
+        hint = getattr(record, "cli_hint", None)
+        if hint is not None:
+            talk(_wrapped(f"hint: {hint}"))
 
 
 def talk(text: str) -> None:

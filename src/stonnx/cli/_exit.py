@@ -103,7 +103,7 @@ def _lines(error: BaseException, code: ExitCode) -> list[str]:
         return ["interrupted; nothing half-written was left behind"]
     if isinstance(error, StonnxError):
         lines = [f"error: {_tidy(error.message)}"]
-        return lines if error.hint is None else [*lines, f"hint: {_tidy(error.hint)}"]
+        return lines if error.cli_hint is None else [*lines, f"hint: {_tidy(error.cli_hint)}"]
     if isinstance(error, MemoryError):
         return ["error: The machine ran out of memory.", "hint: Close other programs or take a smaller model."]
     detail = printable(" ".join(str(error).split()))

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib
 import io
+import os
 import signal
 import sys
 import threading
@@ -14,7 +15,7 @@ from types import MappingProxyType, ModuleType
 
 from stonnx.cli._arguments import Parser, add_common
 from stonnx.cli._exit import ExitCode, report
-from stonnx.errors import UsageError
+from stonnx.errors import RunError, UsageError
 
 __all__ = ["VERBS", "main", "verb_parser"]
 
@@ -45,9 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: After ``--help``, with code 0.
     """
-    _prepare_streams()
     _clean_up_when_terminated()
     try:
+        _prepare_streams()
         code = _dispatch(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()  # a full disk or a closed pipe shows here, not while Python exits
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the edge: everything becomes an exit code
@@ -70,6 +71,8 @@ def _dispatch(arguments: list[str]) -> int:
     place = next((at for at, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
     top = _top_parser()
     options = top.parse_args(arguments[: place + 1])
+    if options.verb == "help":
+        return _help(arguments[place + 1 :])
     if options.version:
         from stonnx import __version__
 
@@ -78,24 +81,37 @@ def _dispatch(arguments: list[str]) -> int:
     if options.verb is None:
         top.print_help(sys.stderr)
         return int(ExitCode.USAGE)
-    if options.verb not in VERBS:
-        raise _unknown_verb(options.verb)
-    args = verb_parser(options.verb).parse_intermixed_args(arguments[place + 1 :], options)
+    args = _parser_of(options.verb).parse_intermixed_args(arguments[place + 1 :], options)
     with _warnings_on_stderr(quiet=args.quiet):
         return int(_verb_module(options.verb).run(args))
+
+
+def _help(verbs: list[str]) -> int:
+    """``stonnx help`` and ``stonnx help VERB``: the same as ``--help``."""
+    parsers = [_parser_of(verb) for verb in verbs if verb not in ("-h", "--help")] or [_top_parser()]
+    for parser in parsers:
+        parser.print_help()
+    return int(ExitCode.OK)
+
+
+def _parser_of(verb: str) -> argparse.ArgumentParser:
+    if verb not in VERBS:
+        raise _unknown_verb(verb)
+    return verb_parser(verb)
 
 
 def _top_parser() -> Parser:
     verbs = "\n".join(f"  {verb:<9} {summary}" for verb, summary in VERBS.items())
     parser = Parser(
         "stonnx",
-        usage="stonnx [--version] [--quiet] VERB ...",
+        usage="stonnx [--version] [--quiet] [--json] VERB ...",
         description=_DESCRIPTION,
-        epilog=f"verbs:\n{verbs}\n\n'stonnx VERB --help' explains a verb; 'stonnx demo' shows them all.",
+        epilog=f"verbs:\n{verbs}\n\n'stonnx help VERB' explains a verb; 'stonnx demo' shows them all.",
     )
     parser.add_argument("verb", nargs="?", metavar="VERB", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="store_true", help="show the version and exit")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no talk on stderr")
+    add_common(parser)
+    parser.set_defaults(quiet=False, json=False)  # where a verb's own options do not say more
     return parser
 
 
@@ -114,11 +130,33 @@ def _verb_module(verb: str) -> ModuleType:
 
 
 def _prepare_streams() -> None:
-    """Let any text through: what the terminal's encoding cannot show is spelled out instead of failing."""
+    """See that there is a stdout, and a stderr even where it was closed, and let any text through them.
+
+    What the terminal's encoding cannot show is spelled out instead of failing.
+
+    Raises:
+        RunError: stdout is closed.
+    """
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        _fill_closed_streams()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  until Python exits, as stderr is
+    if sys.stdout is None:
+        raise RunError("stdout is closed: results have nowhere to go.", hint="Name a place: > FILE, or > /dev/null")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(OSError, ValueError):
                 stream.reconfigure(errors="backslashreplace")
+
+
+def _fill_closed_streams() -> None:
+    """Open the descriptors 0 to 2 that are closed: else the next file would get their number, and what is for stderr.
+
+    Native libraries write to the numbers, whatever Python calls its streams.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def _clean_up_when_terminated() -> None:

@@ -38,7 +38,7 @@ def print_embeddings(output: Output, texts: Sequence[str], vectors: NDArray[np.f
         )
         for at, text in enumerate(texts[:_TEXTS_SHOWN])
     ]
-    output.table(("text", f"{vectors.shape[1]} components", "length"), rows)
+    output.table(("text", f"{vectors.shape[1]} components", "length"), rows, shorten=True)
     if len(texts) > _TEXTS_SHOWN:
         output.text(f"and {plural(len(texts) - _TEXTS_SHOWN, 'more text')}; --json or --output give everything")
     if 2 <= len(texts) <= _COSINES_SHOWN:
@@ -59,4 +59,4 @@ def print_cosines(output: Output, texts: Sequence[str], vectors: NDArray[np.floa
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     cosines = unit @ unit.T  # (texts, texts)
     rows = [(f"{at + 1}  {text}", *(f"{cosine:.2f}" for cosine in cosines[at])) for at, text in enumerate(texts)]
-    output.table(("", *(str(at + 1) for at in range(len(texts)))), rows)
+    output.table(("", *(str(at + 1) for at in range(len(texts)))), rows, shorten=True)

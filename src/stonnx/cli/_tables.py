@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -117,13 +118,15 @@ def print_verification(output: Output, report: Report) -> None:
     for variant in report.variants:
         _, mean, low, diff, overlap = fidelity_cells(variant.fidelity)
         if with_pairs:
-            diff = "-" if variant.spearman is None else f"{variant.spearman:.4f}"
+            diff = _spearman_text(variant.spearman)
         found = variant.measured_class or "none"
         rows.append([variant.name, mean, low, diff, overlap, found, _verdict(passed=variant.passed)])
     output.table(columns, rows)
     original = next((v.reference_spearman for v in report.variants if v.reference_spearman is not None), None)
-    if original is not None:
+    if original is not None and not math.isnan(original):
         output.text(f"The original model's Spearman on these pairs is {original:.4f}.")
+    if any(variant.spearman is not None and math.isnan(variant.spearman) for variant in report.variants):
+        output.text("Spearman is undefined (-) where the similarities of all pairs are equal: they have no order.")
     for variant in report.variants:
         for failure in variant.failures:
             output.item(f"{variant.name}: {failure}")
@@ -208,6 +211,10 @@ def machine_text(machine: Mapping[str, object]) -> str:
     if cores:
         parts.insert(1, f"{cores} cores")
     return ", ".join(parts) or "not stated"
+
+
+def _spearman_text(spearman: float | None) -> str:
+    return "-" if spearman is None or math.isnan(spearman) else f"{spearman:.4f}"
 
 
 def _verdict(*, passed: bool) -> str:

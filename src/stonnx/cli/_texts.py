@@ -1,63 +1,86 @@
-"""Where the texts to encode come from."""
+"""Where the texts of a verb come from: the command line, a file, or stdin."""
 
 from __future__ import annotations
 
-import io
+import argparse
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from stonnx.errors import UsageError
+from stonnx.texts import STDIN, iter_texts, read_texts
 
-__all__ = ["texts_to_encode"]
+__all__ = ["add_text_file", "texts_of_file", "texts_to_encode", "utf8_text"]
 
 
-def texts_to_encode(artifact: str, given: Sequence[str], file: str | None) -> Iterable[str]:
+def add_text_file(parser: argparse.ArgumentParser, flag: str, about: str, *, default: str | None = None) -> None:
+    """Add the option that names a file of texts, and ``--jsonl``, which says how to read it.
+
+    Args:
+        parser: The verb's.
+        flag: Such as ``--texts``.
+        about: What the texts are for; the formats follow.
+        default: What is used without the option; None for nothing to mention.
+    """
+    formats = 'one per line, or .jsonl/.ndjson with a "text" key; "-": stdin'
+    ending = "" if default is None else f" (default: {default})"
+    parser.add_argument(flag, metavar="FILE", help=f"{about}{formats}{ending}")
+    parser.add_argument("--jsonl", action="store_true", help="the texts are JSON lines, whatever the name of FILE")
+
+
+def utf8_text(argument: str) -> str:
+    """A text of the command line, for ``type=``: what the shell passed, read as UTF-8 in any locale.
+
+    Python decodes arguments by the locale, and keeps the bytes that it cannot decode as lone surrogates.
+
+    Raises:
+        argparse.ArgumentTypeError: The bytes are not UTF-8.
+    """
+    if not any("\udc80" <= char <= "\udcff" for char in argument):
+        return argument
+    try:
+        return os.fsencode(argument).decode("utf-8")
+    except UnicodeError as exc:
+        raise argparse.ArgumentTypeError(f"expected UTF-8, found {argument!r:.60}") from exc
+
+
+def texts_of_file(flag: str, file: str | None, *, jsonl: bool) -> tuple[str, ...] | None:
+    """The texts of the file that ``add_text_file``'s option names; None where it was not given.
+
+    Raises:
+        UsageError: The file cannot be read or has no texts, or there is ``--jsonl`` without it.
+    """
+    if file is not None:
+        return read_texts(file, jsonl=jsonl)
+    if jsonl:
+        raise UsageError(f"--jsonl says how to read {flag}, which was not given.", hint=f"Add {flag} FILE.")
+    return None
+
+
+def texts_to_encode(artifact: str, given: Sequence[str], file: str | None, *, jsonl: bool = False) -> Iterable[str]:
     """The texts: those given, else those of the file, else the lines of stdin as they arrive.
 
     Args:
         artifact: As on the command line, for the hint.
         given: Texts of the command line.
         file: ``--file``; ``-`` is stdin, None none.
+        jsonl: The file, or stdin, is JSON lines whatever its name.
 
     Raises:
-        UsageError: Two places were named, or none and nobody pipes anything in, or the file is no text file.
+        UsageError: Two places were named, or none and nobody pipes anything in, or the file cannot be opened.
     """
     if given and file is not None:
         raise UsageError("Texts were given twice, on the command line and with --file.", hint="Leave one of them out.")
+    if given and jsonl:
+        raise UsageError("--jsonl says how to read --file or stdin, and the texts were given on the command line.")
     if given:
         return given
-    if file is not None and file != "-":
-        return _file_texts(Path(file))
     # None where stdin is closed.
     stdin: TextIO | None = sys.stdin
-    if stdin is None or (file is None and stdin.isatty()):
+    if file is None and (stdin is None or stdin.isatty()):
         raise UsageError(
             "There are no texts to encode.", hint=f'stonnx encode {artifact} "a text", or --file FILE, or a pipe'
         )
-    if isinstance(stdin, io.TextIOWrapper):
-        stdin.reconfigure(encoding="utf-8-sig", errors="strict", newline="\n")
-    return _lines(stdin, "stdin")
-
-
-def _file_texts(path: Path) -> Iterable[str]:
-    if path.suffix == ".jsonl":
-        from stonnx.verify import read_texts
-
-        return read_texts(path)
-    try:
-        stream = path.open(encoding="utf-8-sig", newline="\n")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return _lines(stream, str(path))
-
-
-def _lines(stream: TextIO, name: str) -> Iterator[str]:
-    """One text per line, empty ones included, so that the embedding of line n is row n."""
-    with stream:
-        try:
-            for line in stream:
-                yield line.removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{name} is not UTF-8.", hint="Convert it first, for example with iconv.") from error
+    # An empty line is a text here: the embedding of line n is row n.
+    return iter_texts(STDIN if file is None else file, jsonl=jsonl, keep_empty=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from stonnx.cli._console import Output
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["print_tuning"]
 
 _SPEED_COLUMNS = ("", "variant", "streams", "batch", "texts/s", "faster", "one text", "class")
-_FACT_COLUMNS = ("variant", "engine", "mean cos", "min cos", "top-10", "files", "load", "memory")
+_FACT_COLUMNS = ("variant", "mean cos", "min cos", "top-10", "files", "load", "memory")
 
 
 def print_tuning(output: Output, report: TuneReport) -> None:
@@ -22,14 +23,15 @@ def print_tuning(output: Output, report: TuneReport) -> None:
     output.table(_SPEED_COLUMNS, [_speed_cells(report, index) for index in range(len(report.rows))], left=2)
     output.text()
     variants = {row.variant: row for row in reversed(report.rows)}
-    rows = [_fact_cells(variants[name]) for name in dict.fromkeys(row.variant for row in report.rows)]
-    output.table(_FACT_COLUMNS, rows, left=2, narrow=True)
+    firsts = [variants[name] for name in dict.fromkeys(row.variant for row in report.rows)]
+    output.table(_FACT_COLUMNS, [_fact_cells(row) for row in firsts])
     output.text()
     for skipped in report.skipped:
         output.item(f"{skipped.name}: skipped, {skipped.reason}")
     wanted = report.options
     output.fields(
         [
+            ("engines", _engines_text(firsts)),
             ("marks", f"→ the pick; * no other row is both faster and closer; class {wanted.fidelity} was wanted"),
             ("streams", "engine runs at a time x threads of each"),
             ("faster", f"times {report.rows[0].variant} with default settings, by turns, median of the rounds"),
@@ -38,6 +40,14 @@ def print_tuning(output: Output, report: TuneReport) -> None:
             ("machine", machine_text(report.machine)),
         ]
     )
+
+
+def _engines_text(rows: Iterable[Row]) -> str:
+    """Which engine runs which variants: ``onnxruntime 1.23: fp32, int8; openvino ...``."""
+    by_engine: dict[str, list[str]] = {}
+    for row in rows:
+        by_engine.setdefault(row.engine, []).append(row.variant)
+    return "; ".join(f"{engine}: {', '.join(names)}" for engine, names in by_engine.items())
 
 
 def _speed_cells(report: TuneReport, index: int) -> list[str]:
@@ -58,7 +68,6 @@ def _speed_cells(report: TuneReport, index: int) -> list[str]:
 def _fact_cells(row: Row) -> list[str]:
     return [
         row.variant,
-        row.engine.partition(" ")[0],
         f"{row.fidelity.cosine_mean:.5f}",
         f"{row.fidelity.cosine_min:.5f}",
         f"{row.fidelity.top10_overlap:.1%}",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from stonnx.cli._arguments import positive_int
 from stonnx.cli._console import Output
+from stonnx.cli._texts import add_text_file, texts_of_file
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "QUICK_SECONDS", "add_arguments", "run"]
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("artifact", metavar="ARTIFACT", help="a folder that 'stonnx convert' wrote")
     parser.add_argument("--against", metavar="SOURCE", help="the original model: a folder or a hub id")
-    parser.add_argument("--texts", metavar="FILE", help='texts of your own: one per line, or .jsonl with a "text" key')
+    add_text_file(parser, "--texts", "texts of your own: ", default="shipped ones")
     parser.add_argument("--threads", metavar="N", type=positive_int, help="threads (default: the usable cores)")
     parser.add_argument(
         "--variant",
@@ -52,11 +52,7 @@ def run(args: argparse.Namespace) -> int:
     from stonnx.bench import BenchOptions, run_bench
 
     output = Output.of(args)
-    texts = None
-    if args.texts is not None:
-        from stonnx.verify import read_texts
-
-        texts = read_texts(Path(args.texts))
+    texts = texts_of_file("--texts", args.texts, jsonl=args.jsonl)
     options = BenchOptions(variant=args.variant)
     if args.quick:
         options = BenchOptions(variant=args.variant, quick=True, seconds=QUICK_SECONDS)

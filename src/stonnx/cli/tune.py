@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stonnx.cli._arguments import positive_number
 from stonnx.cli._console import Output
 from stonnx.cli._exit import ExitCode
+from stonnx.cli._texts import add_text_file, texts_of_file
 
 if TYPE_CHECKING:
     from stonnx.artifact import Artifact
@@ -38,9 +39,7 @@ _SECONDS = 60.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("artifact", metavar="ARTIFACT", help="a folder that 'stonnx convert' wrote")
-    parser.add_argument(
-        "--texts", metavar="FILE", help='texts like yours: one per line, or .jsonl with a "text" key (default: shipped)'
-    )
+    add_text_file(parser, "--texts", "texts like yours: ", default="shipped ones")
     parser.add_argument(
         "--fidelity",
         metavar="CLASS",
@@ -92,10 +91,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _texts(args: argparse.Namespace, artifact: Artifact) -> tuple[str, ...]:
     """The user's texts, or the shipped ones in the model's language."""
-    if args.texts is not None:
-        from stonnx.verify import read_texts
-
-        return read_texts(Path(args.texts))
+    texts = texts_of_file("--texts", args.texts, jsonl=args.jsonl)
+    if texts is not None:
+        return texts
     from stonnx.bench.choose import text_language
     from stonnx.bench.texts import bench_texts
 

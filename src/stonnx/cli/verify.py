@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stonnx.cli._console import Output
 from stonnx.cli._exit import ExitCode
+from stonnx.cli._texts import add_text_file, texts_of_file
 
 if TYPE_CHECKING:
     from stonnx.verify import Report
@@ -33,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("artifact", metavar="ARTIFACT", help="a folder that 'stonnx convert' wrote")
     parser.add_argument("--against", metavar="SOURCE", help="the original model: a folder or a hub id")
-    parser.add_argument("--texts", metavar="FILE", help='texts of your own: one per line, or .jsonl with a "text" key')
+    add_text_file(parser, "--texts", "with --against, texts of your own: ")
     parser.add_argument(
         "--pairs",
         metavar="FILE",
-        help="labelled pairs for Spearman: .jsonl with s1, s2 and score, or three columns in .tsv or .csv",
+        help="labelled pairs for Spearman: three columns in .tsv (stdin too) or .csv, or .jsonl with s1, s2 and score",
     )
 
 
@@ -47,11 +47,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         StonnxError: A file cannot be read, or the reference is not installed.
     """
-    from stonnx.verify import read_pairs, read_texts, verify
+    from stonnx.verify import read_pairs, verify
 
     output = Output.of(args)
-    texts = None if args.texts is None else read_texts(Path(args.texts))
-    pairs = None if args.pairs is None else read_pairs(Path(args.pairs))
+    texts = texts_of_file("--texts", args.texts, jsonl=args.jsonl)
+    pairs = None if args.pairs is None else read_pairs(args.pairs)
     output.say(_what(args))
     with output.steps() as on_step:
         report = verify(args.artifact, against=args.against, texts=texts, pairs=pairs, on_step=on_step)

@@ -79,6 +79,9 @@ def _kinds() -> tuple[_Kind, ...]:
 
 _WEAKEST: FidelityClass = "balanced"
 
+# About a fifth of what the shipped texts have; below it, a scale hangs on single texts.
+_ADVISED_TOKENS = 2000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Int8Variants:
@@ -123,6 +126,7 @@ def author_int8(
         kinds = tuple(kind for kind in kinds if kind.name != "int8-fast")
     # OpenVINO quantises inputs in its own way: what was measured here says nothing of it.
     notes = tuple(_note(kind.name, by_target[kind.target]) for kind in kinds if kind.engine == "onnxruntime")
+    notes = (*_little_text(tokenizer, texts), *notes)
     kinds = tuple(kind for kind in kinds if by_target[kind.target].selection.reached is not None)
     if not kinds:
         return Int8Variants(variants=(), notes=notes)
@@ -147,6 +151,22 @@ def _author(kind: _Kind, model: Quantized, bench: Workbench, staging: Path, weig
         options=dict(kind.options),
         fidelity_class=model.selection.reached or _WEAKEST,
     )
+
+
+def _little_text(tokenizer: TextTokenizer, texts: Sequence[str] | None) -> tuple[str, ...]:
+    """A note that there was too little of the user's text to calibrate on; nothing where there was enough."""
+    if texts is None:
+        return ()
+    distinct = tuple(dict.fromkeys(texts))
+    tokens = len(tokenizer.rows(distinct).ids)
+    if tokens >= _ADVISED_TOKENS:
+        return ()
+    note = (
+        f"int8 was calibrated on very little text (different texts: {len(distinct):,}, tokens: {tokens:,}). Give some "
+        f"hundred texts like those to be encoded, of {_ADVISED_TOKENS:,} tokens or more in all, or none of your own to "
+        f"calibrate on the {len(calibration_texts())} shipped ones."
+    )
+    return (note,)
 
 
 def _note(name: str, model: Quantized) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stonnx._extras import available
+from stonnx._extras import available, pip_line
 from stonnx._io import write_json
 from stonnx.artifact import Artifact, Manifest, Variant, classify, file_entries, write_goldens, write_manifest
 from stonnx.artifact.fidelity_class import CLASSES, class_failures
@@ -34,9 +34,9 @@ def why_not(*, verify: bool) -> str | None:
     if not verify:
         return "Unverified: verification was left out."
     if not reference_available():
-        return 'Unverified: the original model cannot be run here. Install it with: pip install "stonnx[reference]"'
+        return f"Unverified: the original model cannot be run here. Install it with: {pip_line('reference')}"
     if not available("onnxruntime"):
-        return 'Unverified: ONNX Runtime is not installed. Install it with: pip install "stonnx[cpu]"'
+        return f"Unverified: ONNX Runtime is not installed. Install it with: {pip_line('cpu')}"
     return None
 
 
@@ -64,7 +64,8 @@ def verify_staging(source: Path, staging: Path, manifest: Manifest, *, on_step: 
         failures = "; ".join(f"{v.name}: {', '.join(v.failures)}" for v in report.variants if not v.passed)
         raise VerificationError(
             f"The converted model is not the original within the tolerance ({failures}). Nothing was written.",
-            hint="Please report it with the model's name; --no-verify keeps the artifact, marked unverified.",
+            hint="Please report it with the model's name; verify=False keeps the artifact, marked unverified.",
+            cli_hint="Please report it with the model's name; --no-verify keeps the artifact, marked unverified.",
         )
     write_json(staging / "report.json", report.to_json())
     found = {variant.name: variant.fidelity for variant in report.variants}

@@ -53,7 +53,7 @@ def run_rows(
     except foreign as exc:
         raise RunError(
             f"ONNX Runtime {ort.__version__} failed while the model was quantised: {str(exc).splitlines()[0]}",
-            hint="Convert without --int8, and please report it with the model's name.",
+            hint="Convert without int8, and please report it with the model's name.",
         ) from exc
 
 

@@ -61,7 +61,9 @@ def resolve_prompt(
     if prompt_name not in prompts:
         names = ", ".join(map(repr, prompts)) or "none"
         raise UsageError(
-            f"There is no prompt {prompt_name!r}; this model has: {names}.", hint="Pass the prompt's text as prompt."
+            f"There is no prompt {prompt_name!r}; this model has: {names}.",
+            hint="Pass the prompt's text as prompt='...'.",
+            cli_hint="Give the prompt's text with --prompt.",
         )
     return prompts[prompt_name]
 

@@ -89,6 +89,7 @@ def open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple
         raise UnsupportedModelError(
             f"The variant {variant.name!r} needs a CPU with {_either(variant.instruction_sets)}; {_this_cpu()}.",
             hint=f"Leave the choice to variant='auto', or see which can run: stonnx info {artifact.path}",
+            cli_hint=f"Leave the choice to --variant auto, or see which can run: stonnx info {artifact.path}",
         )
     manifest = artifact.manifest
     names = {*variant.files, manifest.tokenizer.file}

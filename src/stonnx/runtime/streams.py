@@ -128,7 +128,11 @@ class Workers:
         except RuntimeError as exc:
             if self._closed:  # by another thread, in the meantime
                 raise UsageError("This encoder is closed.", hint="Load it again with Encoder.load.") from exc
-            raise RunError(f"No thread can be started for a stream: {exc}.", hint="Load with fewer streams.") from exc
+            raise RunError(
+                f"No thread can be started for a stream: {exc}.",
+                hint="Load with fewer streams.",
+                cli_hint="Allow more threads, or name their number: with --threads N there is one stream.",
+            ) from exc
 
     def _own_pool(self) -> ThreadPoolExecutor:
         # A forked child has a copy of the pool without its threads: jobs given to that would wait for ever.

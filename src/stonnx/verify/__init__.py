@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from stonnx.verify.measure import measure_variant
+from stonnx.verify.pairs import LabelledPair, read_pairs
 from stonnx.verify.probes import probe_texts
 from stonnx.verify.report import Report, SkippedVariant, Tolerance, VariantReport
 from stonnx.verify.run import make_goldens, verify
-from stonnx.verify.texts import LabelledPair, read_pairs, read_texts
 
 __all__ = [
     "LabelledPair",
@@ -18,6 +18,5 @@ __all__ = [
     "measure_variant",
     "probe_texts",
     "read_pairs",
-    "read_texts",
     "verify",
 ]

@@ -13,8 +13,8 @@ from stonnx.artifact.manifest import FidelityClass
 from stonnx.runtime import Encoder
 from stonnx.verify.certainty import broken_bounds, is_sure, settled_class
 from stonnx.verify.metrics import Comparison, compare, cosines, spearman, unit_rows
+from stonnx.verify.pairs import LabelledPair
 from stonnx.verify.report import CLASS_BATCH_DIFF, Tolerance, VariantReport
-from stonnx.verify.texts import LabelledPair
 
 __all__ = ["measure_variant", "pair_cosines"]
 

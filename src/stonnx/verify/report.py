@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 from stonnx.artifact import Fidelity
@@ -41,7 +42,8 @@ class VariantReport:
         max_norm_diff: Largest relative difference of vector lengths.
         max_batch_diff: Largest difference between a text's vector alone and in a batch.
         worst_text: The text with the lowest cosine, shortened.
-        spearman: Rank correlation with gold labels, -1 to 1; None without labelled pairs.
+        spearman: Rank correlation with gold labels, -1 to 1; None without labelled pairs, NaN where all similarities
+            are equal, which have no order.
         reference_spearman: The same for the original model; None when it was not run.
         failures: One sentence per bound of the promised class that was not kept.
         fidelity_class: The class that the variant promises.
@@ -106,11 +108,19 @@ class Report:
         return all(variant.passed for variant in self.variants)
 
     def to_json(self) -> dict[str, object]:
-        """The report as JSON values, with ``passed`` spelled out, and the bounds of the fidelity classes."""
+        """The report as JSON values, with ``passed`` spelled out, and the bounds of the classes; NaN is null."""
         value = asdict(self)
         value["class_bounds"] = {
             name: {**bounds._asdict(), "max_batch_diff": CLASS_BATCH_DIFF} for name, bounds in BOUNDS.items()
         }
         value["passed"] = self.passed
-        value["variants"] = [{**asdict(variant), "passed": variant.passed} for variant in self.variants]
+        value["variants"] = [_variant_json(variant) for variant in self.variants]
         return value
+
+
+def _variant_json(variant: VariantReport) -> dict[str, object]:
+    value: dict[str, object] = {**asdict(variant), "passed": variant.passed}
+    for name in ("spearman", "reference_spearman"):  # JSON has no NaN
+        found = getattr(variant, name)
+        value[name] = None if found is None or math.isnan(found) else found
+    return value

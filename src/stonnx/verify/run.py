@@ -16,9 +16,9 @@ from stonnx.reference import ReferenceEncoder
 from stonnx.runtime import Encoder, usable_cores
 from stonnx.runtime.loading import why_not_here
 from stonnx.verify.measure import measure_variant, pair_cosines
+from stonnx.verify.pairs import LabelledPair
 from stonnx.verify.probes import probe_texts
 from stonnx.verify.report import Report, SkippedVariant, Tolerance, VariantReport
-from stonnx.verify.texts import LabelledPair
 
 __all__ = ["make_goldens", "verify"]
 
@@ -134,7 +134,11 @@ def _target(
 
 def _golden_target(artifact: Artifact, texts: tuple[str, ...], pairs: tuple[LabelledPair, ...]) -> _Target:
     if texts:
-        raise UsageError("Texts of your own need the original model to compare with.", hint="Add --against SOURCE.")
+        raise UsageError(
+            "Texts of your own need the original model to compare with.",
+            hint="Name it as against='...'.",
+            cli_hint="Add --against SOURCE.",
+        )
     goldens = artifact.goldens()
     if goldens is None:
         raise UsageError(

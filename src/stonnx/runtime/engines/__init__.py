@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import NamedTuple, Protocol
 
-from stonnx._extras import available, require
+from stonnx._extras import UPGRADE, available, require
 from stonnx.artifact import Artifact
 from stonnx.artifact.manifest import Variant
 from stonnx.errors import UnsupportedModelError
@@ -56,7 +56,7 @@ def open_engine(variant: Variant, artifact: Artifact, *, threads: int) -> Engine
         known = ", ".join(sorted(ENGINES))
         raise UnsupportedModelError(
             f"The variant {variant.name!r} needs the engine {variant.engine!r}; this stonnx has {known}.",
-            hint="Choose another variant, or upgrade: pip install --upgrade stonnx",
+            hint=f"Choose another variant, or upgrade: {UPGRADE}",
         )
     require(entry.package, extra=entry.extra, purpose=f"run the variant {variant.name!r}")
     opener: _Opener = importlib.import_module(entry.module).open_variant

@@ -74,6 +74,7 @@ class OnnxRuntimeEngine:
             raise RunError(
                 f"ONNX Runtime {self.version} failed on a batch of {rows} x {tokens} tokens: {_first_line(exc)}",
                 hint="If memory is short, lower batch_tokens; otherwise run `stonnx verify` on the artifact.",
+                cli_hint="If memory is short, encode with a lower --batch-tokens; otherwise run `stonnx verify`.",
             ) from exc
         return vectors
 

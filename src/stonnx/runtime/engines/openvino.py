@@ -96,6 +96,7 @@ class OpenVinoEngine:
             raise RunError(
                 f"OpenVINO {self.version} failed on a batch of {rows} x {tokens} tokens: {_reason(exc)}",
                 hint="If memory is short, lower batch_tokens; otherwise run `stonnx verify` on the artifact.",
+                cli_hint="If memory is short, encode with a lower --batch-tokens; otherwise run `stonnx verify`.",
             ) from exc
         with self._lock:
             if self._compiled is not None:
@@ -139,6 +140,7 @@ def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OpenV
         raise UnsupportedModelError(
             f"The variant {variant.name!r} computes in {settings[_PRECISION]}; OpenVINO on this CPU in {precision}.",
             hint="Leave the choice to variant='auto', or take a variant of precision fp32.",
+            cli_hint="Leave the choice to --variant auto, or take a variant of precision fp32.",
         )
     spec = artifact.manifest.tokenizer
     return OpenVinoEngine(compiled, openvino, max_tokens=spec.max_tokens, pad_id=spec.pad_id)
