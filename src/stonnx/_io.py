@@ -14,7 +14,7 @@ from typing import Any
 
 from stonnx.errors import RunError, StonnxError, UsageError
 
-__all__ = ["contained_path", "read_json", "sha256_file", "staged_folder", "write_json", "write_text"]
+__all__ = ["contained_path", "read_json", "sha256_file", "staged_folder", "write_bytes", "write_json", "write_text"]
 
 
 def sha256_file(path: Path) -> str:
@@ -72,11 +72,16 @@ def read_json(path: Path, *, error: type[StonnxError]) -> Any:
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically: a reader sees the old file or the new one."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically: a reader sees the old file or the new one; a link is replaced, not followed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, staged = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
         Path(staged).chmod(0o666 & ~_umask())
         os.replace(staged, path)
     except BaseException:

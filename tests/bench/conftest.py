@@ -33,7 +33,11 @@ class FakeRun:
     def pair(self, a: float, b: float) -> Pair:
         """Sides that cost ``a`` and ``b`` seconds per text."""
         return Pair(
-            a=self.side("a", lambda texts: a * len(texts)), b=self.side("b", lambda texts: b * len(texts)), variant="v"
+            a=self.side("a", lambda texts: a * len(texts)),
+            b=self.side("b", lambda texts: b * len(texts)),
+            variant="v",
+            threads=1,
+            streams=1,
         )
 
 

@@ -84,6 +84,8 @@ def test_the_warm_up_does_not_count(run):
         a=run.side("a", lambda texts: next(slow_calls, 0.001 * len(texts))),
         b=run.side("b", lambda texts: next(slow_calls, 0.001 * len(texts))),
         variant="v",
+        threads=1,
+        streams=1,
     )
     result = run_protocol(_protocol("realistic"), pair, budget_s=60, clock=run.clock)
     assert result.a == pytest.approx(1000)
@@ -106,7 +108,9 @@ def test_ratio_and_its_spread_come_from_the_rounds(run):
         return 0.001 * len(texts) if len(texts) <= protocol.warm_up else next(costs) * len(texts)
 
     pair = run.pair(0, 0)
-    pair = type(pair)(a=run.side("a", lambda texts: 0.001 * len(texts)), b=run.side("b", b_seconds), variant="v")
+    pair = type(pair)(
+        a=run.side("a", lambda texts: 0.001 * len(texts)), b=run.side("b", b_seconds), variant="v", threads=1, streams=1
+    )
     result = run_protocol(protocol, pair, budget_s=1.5, clock=run.clock)
     assert result.rounds == 3
     assert (result.ratio_low, result.ratio, result.ratio_high) == pytest.approx((2, 3, 4))
@@ -134,6 +138,8 @@ def test_progress_ends_at_the_total_when_the_time_is_up_early(run):
         a=run.side("a", lambda texts: next(costs, 0.1) * len(texts)),
         b=run.side("b", lambda texts: next(costs, 0.1) * len(texts)),
         variant="v",
+        threads=1,
+        streams=1,
     )
     result = run_protocol(
         _protocol("realistic"), pair, budget_s=10, clock=run.clock, on_progress=lambda *args: seen.append(args)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ def _report() -> BenchReport:
         machine={"cpu": "x"},
         versions={"numpy": "2"},
         threads=2,
+        streams=1,
         artifact=run_module.Path("folder"),
         variant="fp32",
         against=None,
@@ -48,6 +50,7 @@ def test_report_is_plain_json():
         "machine",
         "versions",
         "threads",
+        "streams",
         "artifact",
         "variant",
         "against",
@@ -75,11 +78,11 @@ def _constant(name: str, vector: list[float]) -> Side:
 
 
 def test_lowest_cosine(caplog):
-    pair = Pair(a=_constant("a", [2, 0]), b=_constant("b", [5, 0]), variant="v")
+    pair = Pair(a=_constant("a", [2, 0]), b=_constant("b", [5, 0]), variant="v", threads=1, streams=1)
     with caplog.at_level(logging.WARNING):
         assert lowest_cosine(pair, ["x"]) == pytest.approx(1.0)
     assert not caplog.records
-    pair = Pair(a=_constant("a", [2, 0]), b=_constant("b", [0, 5]), variant="v")
+    pair = Pair(a=_constant("a", [2, 0]), b=_constant("b", [0, 5]), variant="v", threads=1, streams=1)
     with caplog.at_level(logging.WARNING):
         assert lowest_cosine(pair, ["x"]) == pytest.approx(0.0)
     assert "differ" in caplog.text
@@ -87,7 +90,9 @@ def test_lowest_cosine(caplog):
 
 def test_another_model_on_the_other_side_is_an_error():
     with pytest.raises(UsageError, match="not the same model"):
-        lowest_cosine(Pair(a=_constant("a", [2, 0]), b=_constant("b", [0, 5, 1]), variant="v"), ["x"])
+        lowest_cosine(
+            Pair(a=_constant("a", [2, 0]), b=_constant("b", [0, 5, 1]), variant="v", threads=1, streams=1), ["x"]
+        )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +135,7 @@ def test_run_bench_measures_three_protocols_with_the_same_threads(run, artifact,
     @contextlib.contextmanager
     def open_pair(given, **arguments):
         opened.append({"artifact": given, **arguments})
-        yield run.pair(0.001, 0.002)
+        yield replace(run.pair(0.001, 0.002), threads=3)
 
     monkeypatch.setattr(run_module, "open_pair", open_pair)
     monkeypatch.setattr(run_module, "perf_counter", run.clock)
@@ -158,7 +163,7 @@ def test_run_bench_measures_three_protocols_with_the_same_threads(run, artifact,
 def test_shipped_texts_are_in_the_language_of_the_vocabulary(run, artifact, monkeypatch):
     @contextlib.contextmanager
     def open_pair(given, **arguments):
-        yield run.pair(0.001, 0.002)
+        yield replace(run.pair(0.001, 0.002), threads=3)
 
     monkeypatch.setattr(run_module, "open_pair", open_pair)
     monkeypatch.setattr(run_module, "perf_counter", run.clock)

@@ -17,7 +17,7 @@ class FakeEncoder:
 
     def __init__(self, variant: str, threads: int) -> None:
         self.variant = type("FakeVariant", (), {"name": "fp32" if variant == "auto" else variant})
-        self.threads = threads
+        self.threads, self.streams = (8, 4) if threads is None else (threads, 1)
         self.closed = False
 
     @classmethod
@@ -45,6 +45,12 @@ def test_without_the_original_the_portable_graph_is_the_other_side(encoders):
         assert [encoder.threads for encoder in encoders.loaded] == [3, 3]
         assert not any(encoder.closed for encoder in encoders.loaded)
     assert [encoder.closed for encoder in encoders.loaded] == [True, True]
+
+
+def test_what_was_tuned_runs_as_it_was_tuned_and_the_other_side_gets_as_many_threads(encoders):
+    with open_pair(object(), variant="auto", against=None, threads=None) as pair:
+        assert (pair.threads, pair.streams) == (8, 4)
+        assert [(encoder.threads, encoder.streams) for encoder in encoders.loaded] == [(8, 4), (8, 1)]
 
 
 def test_a_variant_is_not_measured_beside_itself(encoders):

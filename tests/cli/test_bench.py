@@ -19,6 +19,7 @@ def make_bench_report(sides=("stonnx fp32", "sentence-transformers 6.2.0")):
         machine={"cpu": "A Processor With A Long Name @ 2.10GHz", "usable_cores": 2, "os": "Linux 6.1"},
         versions={"torch": "2.13.0"},
         threads=2,
+        streams=1,
         artifact=Path("art"),
         variant="fp32",
         against="org/model",

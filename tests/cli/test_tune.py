@@ -54,6 +54,8 @@ def fake_tune(monkeypatch, artifact, tmp_path):
         options=None,
         compared_with="the original model's vectors (101 probe texts) and those of fp32 (64 of the texts)",
         texts=256,
+        seconds=61.2,
+        least_seconds=34.5,
         machine={"cpu": "A Processor With A Long Name @ 2.10GHz", "usable_cores": 2, "os": "Linux 6.1"},
     )
     monkeypatch.setattr("stonnx.tune.tune", tune)
@@ -120,6 +122,8 @@ def test_json(fake_tune, artifact, capsys):
         "options",
         "compared_with",
         "texts",
+        "seconds",
+        "least_seconds",
         "machine",
         "rows",
         "skipped",

@@ -29,7 +29,7 @@ def fake_verify(monkeypatch):
 def test_pass(fake_verify, capsys):
     assert main(["verify", "art"]) == 0
     out, err = capsys.readouterr()
-    assert fake_verify.calls == [("art", {"against": None, "texts": None, "pairs": None})]
+    assert fake_verify.calls == [("art", {"against": None, "texts": None, "pairs": None, "keep": True})]
     assert max(map(len, out.splitlines())) <= 80
     assert out.count("pass") == 2
     assert "PASS" in out
@@ -56,7 +56,9 @@ def test_texts_and_pairs_are_read(fake_verify, capsys):
     Path("p.tsv").write_text("a\tb\t1\nc\td\t2.5\n")
     assert main(["verify", "art", "--against", "org/model", "--texts", "t.txt", "--pairs", "p.tsv"]) == 0
     pairs = (LabelledPair("a", "b", 1.0), LabelledPair("c", "d", 2.5))
-    assert fake_verify.calls == [("art", {"against": "org/model", "texts": ("one", "two"), "pairs": pairs})]
+    assert fake_verify.calls == [
+        ("art", {"against": "org/model", "texts": ("one", "two"), "pairs": pairs, "keep": True})
+    ]
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     assert "  fp32  " in out  # the names of the variants keep their room beside one column more

@@ -14,13 +14,22 @@ from stonnx import Encoder
 from stonnx.artifact import Artifact, Goldens
 from stonnx.artifact.fidelity_class import BOUNDS, CLASSES
 from stonnx.compile import convert, verification
-from stonnx.compile.int8 import _kinds
+from stonnx.compile.int8 import _kinds, _note
 from stonnx.errors import UsageError, VerificationError
-from stonnx.quantize import calibration_edges, calibration_texts, quantize, selection_edges, selection_texts
+from stonnx.quantize import (
+    Quantized,
+    calibration_edges,
+    calibration_texts,
+    quantize,
+    selection_edges,
+    selection_texts,
+)
+from stonnx.quantize.selection import Step
 from stonnx.runtime.loading import why_not_here
 from stonnx.runtime.tokenize import TextTokenizer
 from stonnx.testing import TinyModel, make_tiny_model
 from stonnx.verify import probe_texts
+from stonnx.verify.original import Original
 
 pytest.importorskip("onnxruntime")
 
@@ -214,6 +223,24 @@ def test_a_fast_model_that_is_the_close_one_is_not_stored_twice(recorded, conver
     assert "onnx/model_int8_fast.onnx" not in files_of(done.path)
 
 
+def test_the_note_counts_each_projection_once(recorded):
+    """A projection in float32 was given closer inputs before: it counts as one in float32 alone.""" ""
+    close, _ = recorded.models
+    sites = list(close.projections)
+    steps = (*(Step(site, "closer") for site in sites), Step(sites[0], "float32"))
+    rest = {site: close.projections[site] for site in sites[1:]}
+    model = Quantized(projections=rest, selection=dataclasses.replace(close.selection, steps=steps))
+    total = len(sites)
+    note = _note("int8", model)
+    assert f"{total - 1} of {total} projections with inputs quantised more closely, 1 of {total} projections in" in note
+
+
+def test_a_fast_model_that_is_the_close_one_is_told(recorded, convert_again):
+    close, _ = recorded.models
+    done = convert_again((close, close), verify=False)
+    assert "int8-fast was left out: it would be the same as int8, which is as cheap as it gets." in done.notes
+
+
 def judged_as(entry, name):
     """A variant's report in which it was measured to be of a class; None for below all of them."""
     bounds = BOUNDS.get("lossless" if name == "exact" else name)
@@ -236,17 +263,20 @@ def judged(converted, convert_again, monkeypatch):
     def convert_judged(classes, *, original=vectors):
         def judge(artifact, **options):
             report = measure(artifact, **options)
+            entries = {entry.name: entry for entry in report.variants}
+            for name in classes.keys() - entries.keys():  # what this CPU cannot run is judged all the same
+                entries[name] = dataclasses.replace(entries["portable"], name=name, fidelity_class="lossless")
             found = (
-                judged_as(entry, classes.get(entry.name, "balanced")) if "int8" in entry.name else entry
-                for entry in report.variants
+                judged_as(entry, classes.get(name, "balanced")) if name in classes or "int8" in name else entry
+                for name, entry in entries.items()
             )
             return dataclasses.replace(report, variants=tuple(found))
 
         goldens = Goldens(texts=texts, vectors=original, reference={"dtype": "float32"})
         monkeypatch.setattr(verification, "run_verification", judge)
         monkeypatch.setattr(verification, "reference_available", lambda: True)
-        monkeypatch.setattr(verification.ReferenceEncoder, "load", lambda _: None)
-        monkeypatch.setattr(verification, "make_goldens", lambda _: goldens)
+        original = Original(encoder=None, goldens=goldens, bare_folder=None)
+        monkeypatch.setattr(verification, "run_original", lambda _: original)
         return convert_again()
 
     convert_judged.vectors = vectors
@@ -288,6 +318,16 @@ def test_a_variant_below_every_class_goes_with_its_files(judged):
     assert not [name for name in files_of(done.path) if "fast" in name]
     note = "int8-fast was left out: on the probe texts it keeps no fidelity class (so it was judged)."
     assert note in done.notes
+
+
+@pytest.mark.parametrize("kept", ["lossless", None])
+def test_bfloat16_that_keeps_no_class_is_left_out(judged, kept):
+    """On a CPU that has it, it is measured; a variant that nobody asked for does not end the conversion."""
+    done = judged({"openvino-bf16": kept})
+    assert {"fp32", "portable", "int8"} <= check_verified(done).keys()
+    assert ("openvino-bf16" in names_of(done.manifest)) == (kept is not None)
+    left_out = "openvino-bf16 was left out: on the probe texts it keeps no fidelity class (so it was judged)."
+    assert (left_out in done.notes) == (kept is None)
 
 
 def test_files_that_others_read_stay(judged):

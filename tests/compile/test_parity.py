@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from stonnx import Encoder
-from stonnx.artifact import Artifact
+from stonnx.artifact import Artifact, clean_text
 from stonnx.checkpoint.spec import Dense, LayerNorm, Normalize, Pooling
+from stonnx.cli._console import Output
+from stonnx.cli.convert import print_conversion
 from stonnx.compile import convert
 from stonnx.errors import VerificationError
-from stonnx.reference import ReferenceEncoder
+from stonnx.reference import ReferenceEncoder, import_reference
 from stonnx.runtime.loading import why_not_here
 from stonnx.testing import make_random_model
-from stonnx.verify import Tolerance, verify
-from stonnx.verify.metrics import compare
+from stonnx.verify import Tolerance, probe_texts, verify
+from stonnx.verify.metrics import compare, cosines
 
 pytestmark = pytest.mark.reference
 
@@ -96,6 +98,38 @@ def test_bare_folder_with_a_pooling_config(tiny, tmp_path):
     (folder / "modules.json").unlink()
     check_both_variants(folder, tmp_path / "out")
     assert_same(Encoder.load(tmp_path / "out").encode(TEXTS), as_saved)
+
+
+def test_settings_that_sentence_transformers_ignores_are_told_at_the_verdict(tiny, tmp_path, capsys):
+    folder = tiny(head=(Pooling(modes=("cls",)),), max_tokens=20)
+    (folder / "modules.json").unlink()
+    done = convert(folder, tmp_path / "out")
+    bare = done.report.bare_folder
+    assert bare.differs
+    assert bare.ignored == ("1_Pooling/config.json", "config_sentence_transformers.json", "sentence_bert_config.json")
+    _, library = import_reference()
+    plain = library.SentenceTransformer(str(folder), device="cpu").encode([clean_text(text) for text in probe_texts()])
+    assert bare.cosine_min == pytest.approx(cosines(plain, Artifact.open(done.path).goldens().vectors).min(), abs=1e-6)
+    print_conversion(Output(), done)
+    text = " ".join(capsys.readouterr().out.split())
+    verdict = text[text.index("Compared with the original model") : text.index("Notes")]
+    assert "The source has no modules.json. stonnx honours 1_Pooling/config.json" in verdict
+    assert f"lowest {bare.cosine_min:.4f}" in verdict
+    later = verify(done.path)  # by somebody who has the artifact alone
+    assert "lowest cosine" in later.reference["without modules.json"]
+
+
+def test_settings_that_change_nothing_are_not_told(tiny, tmp_path):
+    folder = tiny(head=(Pooling(modes=("mean",)),))
+    (folder / "modules.json").unlink()
+    (folder / "sentence_bert_config.json").unlink()
+    done = convert(folder, tmp_path / "out")
+    assert not done.report.bare_folder.differs
+    assert "without modules.json" not in done.report.reference
+
+
+def test_a_whole_folder_is_read_alike_by_both(source, tmp_path):
+    assert convert(source, tmp_path / "out").report.bare_folder is None
 
 
 def test_bare_folder_with_settings_only(tiny, tmp_path):

@@ -15,7 +15,7 @@ from tests.tune.conftest import TEXTS
 
 
 def run(artifact, world, **options):
-    return tune(artifact, TEXTS, options=TuneOptions(**{"seconds": 0.01, **options}), clock=world.clock)
+    return tune(artifact, TEXTS, options=TuneOptions(**{"seconds": 500.0, **options}), clock=world.clock)
 
 
 def picked(report):
@@ -192,17 +192,46 @@ def test_seconds(artifact, seconds):
         tune(artifact, TEXTS, options=TuneOptions(seconds=seconds))
 
 
+def test_too_few_seconds_are_told_with_how_many_it_takes(artifact, fast_world, caplog):
+    """Every variant is measured, other settings are not; it takes about as long as was said."""
+    report = run(artifact, fast_world, seconds=1.0)
+    assert {row.variant for row in report.rows} == {"fp32", "portable", "fast"}
+    assert {row.settings.streams for row in report.rows} == {1}
+    assert [skipped.reason for skipped in report.skipped] == ["no time was left"]
+    assert "1 s are too few: these variants take about" in caplog.text
+    assert report.least_seconds > 1
+    assert report.seconds == pytest.approx(report.least_seconds, rel=0.5)
+
+
+def test_the_seconds_are_kept_where_they_suffice(artifact, fast_world, caplog):
+    least = run(artifact, fast_world, seconds=1.0).least_seconds
+    caplog.clear()
+    report = run(artifact, fast_world, seconds=3 * least)
+    assert "too few" not in caplog.text
+    assert report.seconds <= 3.3 * least
+    assert {row.settings.streams for row in report.rows} == {1, 2}
+
+
+def test_a_class_does_not_hang_on_chance(artifact, fast_world):
+    """The variant promises balanced; figures a little below its bound do not take that away."""
+    fast_world.noise["fast"] = 0.009
+    report = run(artifact, fast_world, fidelity="balanced")
+    row = next(row for row in report.rows if row.variant == "fast")
+    assert row.fidelity.top10_overlap < 0.95 < row.fidelity.top10_overlap + 2 * row.overlap_error, row
+    assert (row.found, row.class_is_sure) == ("balanced", False)
+
+
 def test_json(artifact, fast_world):
     report = run(artifact, fast_world)
     value = json.loads(json.dumps(report.to_json()))
     assert [row["picked"] for row in value["rows"]].count(True) == 1
-    assert value["options"] == {"fidelity": "high", "aim": "throughput", "seconds": 0.01}
+    assert value["options"] == {"fidelity": "high", "aim": "throughput", "seconds": 500.0}
     assert value["rows"][0]["settings"]["threads"] == 2
 
 
 def test_steps_are_named(artifact, fast_world):
     steps = []
-    tune(artifact, TEXTS, options=TuneOptions(seconds=0.01), clock=fast_world.clock, on_step=steps.append)
+    tune(artifact, TEXTS, options=TuneOptions(seconds=500.0), clock=fast_world.clock, on_step=steps.append)
     assert steps[:4] == [
         "checking the files",
         "measuring fp32, the base of all ratios",

@@ -15,7 +15,7 @@ from stonnx.artifact.manifest import MANIFEST_NAME, TUNE_FOLDER, FileEntry, Mani
 from stonnx.artifact.strict_json import read_strict_json
 from stonnx.errors import ArtifactError, UsageError
 
-__all__ = ["Artifact", "file_entries", "write_manifest"]
+__all__ = ["Artifact", "file_entries", "file_entry", "write_manifest"]
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,14 @@ def file_entries(folder: Path) -> tuple[FileEntry, ...]:
             continue
         if path.is_symlink() or not path.is_file():
             raise ArtifactError(f"{path} is not a regular file; an artifact holds nothing else.")
-        entries.append(FileEntry(path=relative, size_bytes=path.stat().st_size, sha256=sha256_file(path)))
+        entries.append(file_entry(folder, relative))
     return tuple(entries)
+
+
+def file_entry(folder: Path, relative: str) -> FileEntry:
+    """Size and SHA-256 of one file of an artifact; ``relative`` is its POSIX path."""
+    path = folder / relative
+    return FileEntry(path=relative, size_bytes=path.stat().st_size, sha256=sha256_file(path))
 
 
 def _check_folder(folder: Path) -> None:

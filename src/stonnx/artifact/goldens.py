@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stonnx._io import contained_path, write_json
+from stonnx._io import contained_path, write_bytes, write_json
 from stonnx.artifact.strict_json import read_strict_json
 from stonnx.errors import ArtifactError, UsageError
 
@@ -42,7 +42,7 @@ class Goldens:
 def write_goldens(folder: Path, goldens: Goldens) -> None:
     """Write ``golden.json`` and ``golden.safetensors`` into ``folder``.
 
-    The folder is meant to be a staging folder: the two files do not appear as one.
+    Each file appears whole, but not the two as one: until a manifest lists them, nobody reads them.
 
     Raises:
         UsageError: The vectors are not finite float32 of shape (texts, dimension).
@@ -52,8 +52,7 @@ def write_goldens(folder: Path, goldens: Goldens) -> None:
     problem = _problem(goldens.texts, goldens.vectors)
     if problem:
         raise UsageError(f"These goldens cannot be written: {problem}.")
-    # Not save_file: it leaves a file that only its owner can read.
-    (folder / GOLDEN_VECTORS_NAME).write_bytes(save({_TENSOR: np.ascontiguousarray(goldens.vectors)}))
+    write_bytes(folder / GOLDEN_VECTORS_NAME, save({_TENSOR: np.ascontiguousarray(goldens.vectors)}))
     write_json(folder / GOLDEN_TEXTS_NAME, {"reference": goldens.reference, "texts": list(goldens.texts)})
 
 

@@ -72,6 +72,7 @@ class BenchReport:
         machine: As ``stonnx.artifact.machine.describe_machine``, without the versions.
         versions: Library versions by name.
         threads: Threads of either side.
+        streams: Engine runs at a time on side a, which share the threads.
         artifact: The artifact's folder.
         variant: The variant of side a.
         against: The original model on side b; None where b is the portable graph.
@@ -84,6 +85,7 @@ class BenchReport:
     machine: dict[str, object]
     versions: dict[str, str]
     threads: int
+    streams: int
     artifact: Path
     variant: str
     against: str | None
@@ -97,6 +99,7 @@ class BenchReport:
             "machine": self.machine,
             "versions": self.versions,
             "threads": self.threads,
+            "streams": self.streams,
             "artifact": str(self.artifact),
             "variant": self.variant,
             "against": self.against,

@@ -64,7 +64,7 @@ def run_bench(
             None for the artifact's own portable graph.
         texts: Texts of the realistic and latency protocols, repeated ones once; None for those that stonnx
             ships, in the language of the model's vocabulary.
-        threads: Threads of either side; None for all cores that this process may use.
+        threads: Threads of either side; None for what ``stonnx tune`` chose, or all cores that this process may use.
         options: How long, and what.
         on_progress: Called with the protocol's name, the texts done (both sides together) and the texts in all.
 
@@ -88,8 +88,7 @@ def run_bench(
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
     chosen = bench_texts(text_language(opened)) if given is None else given
     cores = usable_cores()
-    count = threads or cores
-    with open_pair(opened, variant=options.variant, against=against, threads=count) as pair:
+    with open_pair(opened, variant=options.variant, against=against, threads=threads) as pair:
         cosine_min = lowest_cosine(pair, spread(chosen, _COMPARED_TEXTS))
         results = tuple(
             run_protocol(
@@ -106,7 +105,8 @@ def run_bench(
     return BenchReport(
         machine=machine,
         versions=installed_versions() | pair.b.versions,
-        threads=count,
+        threads=pair.threads,
+        streams=pair.streams,
         artifact=opened.path,
         variant=pair.variant,
         against=None if against is None else str(against),

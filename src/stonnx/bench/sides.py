@@ -6,12 +6,16 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.artifact import Artifact
 from stonnx.errors import UsageError
+
+if TYPE_CHECKING:
+    from stonnx.runtime import Encoder
 
 __all__ = ["Pair", "Side", "open_pair"]
 
@@ -33,49 +37,66 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Side ``a`` is the artifact under test (``variant`` is what ran), side ``b`` what it is measured against."""
+    """Side ``a`` is the artifact under test, side ``b`` what it is measured against.
+
+    Attributes:
+        a: The artifact.
+        b: The other side.
+        variant: What ran on side a.
+        threads: Threads of either side.
+        streams: Engine runs at a time on side a.
+    """
 
     a: Side
     b: Side
     variant: str
+    threads: int
+    streams: int
 
 
 @contextlib.contextmanager
-def open_pair(artifact: Artifact, *, variant: str, against: str | Path | None, threads: int) -> Iterator[Pair]:
+def open_pair(artifact: Artifact, *, variant: str, against: str | Path | None, threads: int | None) -> Iterator[Pair]:
     """Load both sides with the same thread count, and release them at the end.
 
     Args:
         artifact: The artifact under test.
         variant: Variant of side a, or ``"auto"``.
         against: The original model for side b; None for the artifact's own portable graph.
-        threads: Threads of either side.
+        threads: Threads of either side; None for those that side a takes by itself, tuned ones or all cores.
 
     Raises:
         MissingExtraError: ``against`` is given, and torch or sentence-transformers is not installed.
         UsageError: There is no such variant, or both sides would run the same one.
     """
     with contextlib.ExitStack() as stack:
-        # The other side first: a missing extra is told before anything else is loaded.
-        other = None if against is None else _reference_side(against, threads)
-        a, chosen = _artifact_side(artifact, variant, threads, stack)
-        if other is None:
-            other, portable = _artifact_side(artifact, "portable", threads, stack)
-            if portable == chosen:
+        if against is not None:  # a missing extra is told before anything is loaded
+            from stonnx.reference import import_reference
+
+            import_reference()
+        encoder = _load(artifact, variant, threads, stack)
+        chosen, count = encoder.variant.name, encoder.threads
+        if against is not None:
+            other = _reference_side(against, count)
+        else:
+            portable = _load(artifact, "portable", count, stack)
+            other = _artifact_side(portable)
+            if portable.variant.name == chosen:
                 raise UsageError(
                     f"Both sides would run the variant {chosen!r}.",
                     hint="Name another variant, or the original model as against='...'.",
                     cli_hint="Name another variant with --variant, or the original model with --against.",
                 )
-        yield Pair(a=a, b=other, variant=chosen)
+        yield Pair(a=_artifact_side(encoder), b=other, variant=chosen, threads=count, streams=encoder.streams)
 
 
-def _artifact_side(artifact: Artifact, variant: str, threads: int, stack: contextlib.ExitStack) -> tuple[Side, str]:
-    """A side that runs the artifact, and the name of the variant that it runs."""
+def _load(artifact: Artifact, variant: str, threads: int | None, stack: contextlib.ExitStack) -> Encoder:
     from stonnx.runtime import Encoder
 
-    encoder = stack.enter_context(contextlib.closing(Encoder.load(artifact, variant=variant, threads=threads)))
-    name = encoder.variant.name
-    return Side(name=f"stonnx {name}", encode=encoder.encode), name
+    return stack.enter_context(contextlib.closing(Encoder.load(artifact, variant=variant, threads=threads)))
+
+
+def _artifact_side(encoder: Encoder) -> Side:
+    return Side(name=f"stonnx {encoder.variant.name}", encode=encoder.encode)
 
 
 def _reference_side(source: str | Path, threads: int) -> Side:

@@ -12,15 +12,18 @@ from stonnx.cli._text import plural, size_text
 
 if TYPE_CHECKING:
     from stonnx.artifact import Artifact
-    from stonnx.artifact.manifest import Fidelity, Manifest, Stage, Variant
+    from stonnx.artifact.manifest import Fidelity, FidelityClass, Manifest, Stage, Variant
     from stonnx.bench import BenchReport, ProtocolResult
-    from stonnx.verify import Report
+    from stonnx.verify import BareFolder, Report
 
 __all__ = [
+    "UNSURE_CLASS",
+    "class_text",
     "fidelity_cells",
     "file_rows",
     "machine_text",
     "model_rows",
+    "overlap_text",
     "print_bench",
     "print_fidelity",
     "print_machine_fit",
@@ -30,6 +33,7 @@ __all__ = [
 ]
 
 _FIDELITY_COLUMNS = ("variant", "texts", "cosine mean", "cosine min", "max |Δ|", "top-10")
+UNSURE_CLASS = "? a mean is within two standard errors of a bound: other texts might give another class"
 _MINOR_FILES = 100_000  # bytes; smaller files are summed up in one row
 
 
@@ -116,10 +120,11 @@ def print_verification(output: Output, report: Report) -> None:
     columns = ["variant", "cos. mean", "cos. min", "Spearman" if with_pairs else "max |Δ|", "top-10", "class", "result"]
     rows = []
     for variant in report.variants:
-        _, mean, low, diff, overlap = fidelity_cells(variant.fidelity)
+        _, mean, low, diff, _ = fidelity_cells(variant.fidelity)
         if with_pairs:
             diff = _spearman_text(variant.spearman)
-        found = variant.measured_class or "none"
+        overlap = overlap_text(variant.fidelity, variant.overlap_error)
+        found = class_text(variant.measured_class, is_sure=variant.class_is_sure)
         rows.append([variant.name, mean, low, diff, overlap, found, _verdict(passed=variant.passed)])
     output.table(columns, rows)
     original = next((v.reference_spearman for v in report.variants if v.reference_spearman is not None), None)
@@ -134,14 +139,38 @@ def print_verification(output: Output, report: Report) -> None:
             output.item(f"{variant.name}: the worst text is {_shortened(variant.worst_text)}")
     for skipped in report.skipped:
         output.item(f"{skipped.name}: skipped, {skipped.reason}")
+    if report.bare_folder is not None and report.bare_folder.differs:
+        output.item(_bare_folder_text(report.bare_folder))
     output.text()
+    doubts = [] if all(variant.class_is_sure for variant in report.variants) else [("marks", UNSURE_CLASS)]
     output.fields(
         [
             ("promised", ", ".join(f"{variant.name} {variant.fidelity_class}" for variant in report.variants)),
-            ("texts", f"{report.variants[0].fidelity.texts:,}"),
+            *doubts,
+            ("texts", f"{report.variants[0].fidelity.texts:,}; ± is twice the standard error of the mean over them"),
             ("original", ", ".join(f"{name} {value}" for name, value in report.reference.items()) or "not stated"),
             ("machine", machine_text(report.machine)),
         ]
+    )
+
+
+def overlap_text(fidelity: Fidelity, error: float) -> str:
+    """The overlap of neighbours with twice its standard error, ``97.2% ±1.1%``; bare where all texts agree."""
+    if error == 0:
+        return f"{fidelity.top10_overlap:.1%}"
+    return f"{fidelity.top10_overlap:.1%} ±{2 * error:.1%}"
+
+
+def class_text(found: FidelityClass | None, *, is_sure: bool) -> str:
+    """The class, with a question mark where other texts might give another one (`UNSURE_CLASS`)."""
+    return f"{found or 'none'}{'' if is_sure else '?'}"
+
+
+def _bare_folder_text(folder: BareFolder) -> str:
+    return (
+        f"The source has no modules.json. stonnx honours {', '.join(folder.ignored)} beside the model, as it is meant; "
+        f"sentence-transformers by itself ignores that and gives other vectors (mean cosine {folder.cosine_mean:.4f}, "
+        f"lowest {folder.cosine_min:.4f})."
     )
 
 
@@ -169,10 +198,14 @@ def print_bench(output: Output, report: BenchReport) -> None:
             *zip(labels, report.sides, strict=True),
             ("same vectors?", f"lowest cosine between the two {report.cosine_min:.6f}"),
             ("measured", f"{counts}; medians; the spread is that of the rounds"),
-            ("threads", f"{report.threads} on either side"),
+            ("threads", f"{report.threads} on either side" + _streams_text(report.streams)),
             ("machine", machine_text(report.machine)),
         ]
     )
+
+
+def _streams_text(streams: int) -> str:
+    return f"; {streams} engine runs at a time for stonnx" if streams > 1 else ""
 
 
 def _protocol_rows(protocol: ProtocolResult) -> list[tuple[str, list[str]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from stonnx.cli._console import Output
-from stonnx.cli._tables import machine_text, ratio_text, three_digits
+from stonnx.cli._tables import UNSURE_CLASS, class_text, machine_text, overlap_text, ratio_text, three_digits
 from stonnx.cli._text import plural, size_text
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def print_tuning(output: Output, report: TuneReport) -> None:
             ("streams", "engine runs at a time x threads of each"),
             ("faster", f"times {report.rows[0].variant} with default settings, by turns, median of the rounds"),
             ("measured", f"{plural(report.texts, 'text')} in one call, and short ones one at a time (ms, median)"),
-            ("class", f"compared with {report.compared_with}"),
+            ("took", f"{report.seconds:.0f} s; these variants alone take about {report.least_seconds:.0f} s at least"),
+            ("class", f"compared with {report.compared_with}; ± is twice the standard error of the mean over them"),
+            *([] if all(row.class_is_sure for row in report.rows) else [("", UNSURE_CLASS)]),
             ("machine", machine_text(report.machine)),
         ]
     )
@@ -61,7 +63,7 @@ def _speed_cells(report: TuneReport, index: int) -> list[str]:
         three_digits(row.texts_per_second),
         f"{ratio_text(row.ratio)} x",
         f"{three_digits(row.latency_ms)} ms",
-        row.found or "none",
+        class_text(row.found, is_sure=row.class_is_sure),
     ]
 
 
@@ -70,7 +72,7 @@ def _fact_cells(row: Row) -> list[str]:
         row.variant,
         f"{row.fidelity.cosine_mean:.5f}",
         f"{row.fidelity.cosine_min:.5f}",
-        f"{row.fidelity.top10_overlap:.1%}",
+        overlap_text(row.fidelity, row.overlap_error),
         size_text(row.size_bytes),
         f"{row.load_s:.2f} s",
         "-" if row.memory_bytes is None else f"{row.memory_bytes / 1e6:.0f} MB",

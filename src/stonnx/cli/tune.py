@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=positive_number,
         default=_SECONDS,
-        help=f"time for the measurements, about (default: {_SECONDS:.0f})",
+        help=f"time for all of it, about, unless the variants alone take longer (default: {_SECONDS:.0f})",
     )
     parser.add_argument("--dry-run", action="store_true", help="measure, but do not remember the choice")
 

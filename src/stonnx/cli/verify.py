@@ -20,6 +20,8 @@ vectors that the artifact carries are compared with what this machine
 computes; no torch is needed. With --against, sentence-transformers runs the
 original model beside it (the extra "reference"). Every variant is held to the
 fidelity class that it promises; one that this machine cannot run is skipped.
+A class is left only on evidence: a mean has to lie outside of it by two
+standard errors, so that chance in the texts does not decide.
 Exit code 5: a variant does not keep its class."""
 
 EXAMPLES = """\
@@ -39,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="labelled pairs for Spearman: three columns in .tsv (stdin too) or .csv, or .jsonl with s1, s2 and score",
     )
+    parser.add_argument(
+        "--no-record",
+        dest="record",
+        action="store_false",
+        help="leave an artifact that nobody has verified as it is; otherwise a pass --against the original is recorded",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
     pairs = None if args.pairs is None else read_pairs(args.pairs)
     output.say(_what(args))
     with output.steps() as on_step:
-        report = verify(args.artifact, against=args.against, texts=texts, pairs=pairs, on_step=on_step)
+        report = verify(
+            args.artifact, against=args.against, texts=texts, pairs=pairs, keep=args.record, on_step=on_step
+        )
     if output.json_mode:
         output.data(report.to_json())
     else:
@@ -76,5 +86,7 @@ def _print(output: Output, artifact: str, report: Report) -> None:
     output.text()
     if report.passed:
         output.text(f"PASS: every variant{' that can run here' if report.skipped else ''} keeps its class.")
+        if report.recorded:
+            output.text("Recorded: the artifact is verified from now on, and carries the original's vectors.")
     else:
         output.text("FAIL: a variant does not keep the class that it promises.")

@@ -122,17 +122,18 @@ def author_int8(
     )
     by_target = dict(zip(targets, models, strict=True))
     kinds = _kinds()
+    notes = list(_little_text(tokenizer, texts))
     if by_target[_FAST].selection.steps == by_target[_CLOSE].selection.steps:
         kinds = tuple(kind for kind in kinds if kind.name != "int8-fast")
+        notes.append("int8-fast was left out: it would be the same as int8, which is as cheap as it gets.")
     # OpenVINO quantises inputs in its own way: what was measured here says nothing of it.
-    notes = tuple(_note(kind.name, by_target[kind.target]) for kind in kinds if kind.engine == "onnxruntime")
-    notes = (*_little_text(tokenizer, texts), *notes)
+    notes += [_note(kind.name, by_target[kind.target]) for kind in kinds if kind.engine == "onnxruntime"]
     kinds = tuple(kind for kind in kinds if by_target[kind.target].selection.reached is not None)
     if not kinds:
-        return Int8Variants(variants=(), notes=notes)
+        return Int8Variants(variants=(), notes=tuple(notes))
     with WeightFile(staging / _DATA) as weights:
         variants = tuple(_author(kind, by_target[kind.target], bench, staging, weights) for kind in kinds)
-    return Int8Variants(variants=variants, notes=notes)
+    return Int8Variants(variants=variants, notes=tuple(notes))
 
 
 def _author(kind: _Kind, model: Quantized, bench: Workbench, staging: Path, weights: WeightFile) -> Variant:
@@ -175,7 +176,8 @@ def _note(name: str, model: Quantized) -> str:
     figures += f", top-10 {fidelity.top10_overlap:.1%} on {fidelity.texts} held-out texts"
     if model.selection.reached is None:
         return f"{name} was left out: it is below every fidelity class ({figures})."
-    kinds: Counter[str] = Counter(step.kind for step in model.selection.steps)
+    # A projection that stays in float32 may have been given closer inputs before: the last step counts.
+    kinds: Counter[str] = Counter({step.site: step.kind for step in model.selection.steps}.values())
     total = len(model.projections) + kinds["float32"]
     words = (("closer", "with inputs quantised more closely"), ("float32", "in float32"))
     kept = "".join(f", {kinds[kind]} of {total} projections {how}" for kind, how in words if kinds[kind])

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stonnx._extras import available, pip_line
-from stonnx._io import write_json
-from stonnx.artifact import Artifact, Manifest, Variant, classify, file_entries, write_goldens, write_manifest
+from stonnx.artifact import Artifact, Manifest, Variant, file_entries, write_goldens, write_manifest
 from stonnx.artifact.fidelity_class import CLASSES, class_failures
 from stonnx.errors import VerificationError
-from stonnx.reference import ReferenceEncoder, reference_available
-from stonnx.verify import Report, VariantReport, make_goldens
+from stonnx.reference import reference_available
+from stonnx.verify import Report, VariantReport, given_class, record_verification, run_original
 from stonnx.verify import verify as run_verification
 
 __all__ = ["Verification", "verify_staging", "why_not"]
@@ -55,11 +54,12 @@ def verify_staging(source: Path, staging: Path, manifest: Manifest, *, on_step: 
     Raises:
         VerificationError: A bound was not kept.
     """
-    write_goldens(staging, make_goldens(ReferenceEncoder.load(source)))
+    original = run_original(source)
+    write_goldens(staging, original.goldens)
     manifest = replace(manifest, files=file_entries(staging))
     write_manifest(staging, manifest)
     report = run_verification(Artifact.open(staging), on_step=on_step)
-    report, manifest, notes = _settle(report, manifest, staging)
+    report, manifest, notes = _settle(replace(report, bare_folder=original.bare_folder), manifest, staging)
     if not report.passed:
         failures = "; ".join(f"{v.name}: {', '.join(v.failures)}" for v in report.variants if not v.passed)
         raise VerificationError(
@@ -67,12 +67,10 @@ def verify_staging(source: Path, staging: Path, manifest: Manifest, *, on_step: 
             hint="Please report it with the model's name; verify=False keeps the artifact, marked unverified.",
             cli_hint="Please report it with the model's name; --no-verify keeps the artifact, marked unverified.",
         )
-    write_json(staging / "report.json", report.to_json())
-    found = {variant.name: variant.fidelity for variant in report.variants}
-    variants = tuple(replace(variant, fidelity=found.get(variant.name)) for variant in manifest.variants)
-    manifest = replace(manifest, variants=variants, verified=True, files=file_entries(staging))
-    write_manifest(staging, manifest)
-    return Verification(manifest=manifest, report=report, notes=notes)
+    report = replace(report, recorded=True)
+    return Verification(
+        manifest=record_verification(staging, manifest, original.goldens, report), report=report, notes=notes
+    )
 
 
 def _settle(report: Report, manifest: Manifest, staging: Path) -> tuple[Report, Manifest, tuple[str, ...]]:
@@ -84,23 +82,30 @@ def _settle(report: Report, manifest: Manifest, staging: Path) -> tuple[Report, 
     for found in report.variants:
         if variants[found.name].precision == "fp32":
             reports.append(found)
-        elif found.measured_class is None or (given := classify(found.fidelity)) is None:
+        elif (given := given_class(found)) is None:
             dropped.append(variants.pop(found.name))
             why = "; ".join(found.failures or class_failures(found.fidelity, "balanced"))
             notes.append(f"{found.name} was left out: on the probe texts it keeps no fidelity class ({why}).")
         else:
-            # Figures have to reach the class that they give; chance is allowed for where other texts are to keep it.
             promised = found.fidelity_class
-            kept = max(promised, found.measured_class, given, key=CLASSES.index)
+            kept = max(promised, given, key=CLASSES.index)
             if kept != promised:
-                why = "; ".join(found.failures or class_failures(found.fidelity, promised))
-                notes.append(
-                    f"{found.name} is written as {kept}, not {found.fidelity_class}: on the probe texts {why}."
-                )
-            reports.append(replace(found, fidelity_class=kept, failures=()))
+                why = "; ".join(found.failures or _strict_failures(found))
+                notes.append(f"{found.name} is written as {kept}, not {promised}: on the probe texts {why}.")
+            reports.append(replace(found, fidelity_class=kept, measured_class=given, failures=()))
             variants[found.name] = replace(variants[found.name], fidelity_class=kept)
     _remove(staging, dropped, variants.values())
-    return replace(report, variants=tuple(reports)), replace(manifest, variants=tuple(variants.values())), tuple(notes)
+    settled = replace(
+        manifest,
+        variants=tuple(variants.values()),
+        files=tuple(entry for entry in manifest.files if (staging / entry.path).exists()),
+    )
+    return replace(report, variants=tuple(reports)), settled, tuple(notes)
+
+
+def _strict_failures(found: VariantReport) -> tuple[str, ...]:
+    promised = found.fidelity_class
+    return () if promised == "exact" else class_failures(found.fidelity, promised)
 
 
 def _remove(staging: Path, variants: Iterable[Variant], others: Iterable[Variant]) -> None:

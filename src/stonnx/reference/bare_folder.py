@@ -14,10 +14,24 @@ from pathlib import Path
 
 from stonnx._io import write_json
 
-__all__ = ["readable_folder"]
+__all__ = ["ignored_settings", "readable_folder"]
 
 _POOLING = "1_Pooling/config.json"
 _TYPES = "sentence_transformers.models."
+
+
+def ignored_settings(source: str | Path) -> tuple[str, ...]:
+    """The settings in a folder without ``modules.json`` that sentence-transformers does not read there, POSIX paths.
+
+    Args:
+        source: A model folder, or a hub id, which has none.
+    """
+    folder = Path(source)
+    if not folder.is_dir() or (folder / "modules.json").exists():
+        return ()
+    configs = sorted(path.name for path in folder.glob("sentence_*_config.json"))
+    names = (_POOLING, "config_sentence_transformers.json", *configs)
+    return tuple(name for name in names if (folder / name).exists())
 
 
 @contextlib.contextmanager
@@ -31,12 +45,7 @@ def readable_folder(source: Path) -> Iterator[Path]:
         ``source`` itself where it has ``modules.json`` or nothing beside the bare model; else a temporary folder
         of links to its files, with the ``modules.json`` that is missing.
     """
-    settings = (
-        _POOLING,
-        "config_sentence_transformers.json",
-        *(path.name for path in source.glob("sentence_*_config.json")),
-    )
-    if (source / "modules.json").exists() or not any((source / name).exists() for name in settings):
+    if not ignored_settings(source):
         yield source
         return
     with tempfile.TemporaryDirectory(prefix="stonnx-reference-") as name:

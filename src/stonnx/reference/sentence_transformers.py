@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from stonnx.artifact import clean_text
 from stonnx.errors import RunError
 from stonnx.reference.bare_folder import readable_folder
 
-__all__ = ["ReferenceEncoder", "reference_available"]
+__all__ = ["ReferenceEncoder", "import_reference", "reference_available"]
 
 _DISTRIBUTIONS = ("sentence-transformers", "transformers", "torch")
 
@@ -24,6 +25,19 @@ _DISTRIBUTIONS = ("sentence-transformers", "transformers", "torch")
 def reference_available() -> bool:
     """Whether torch and sentence-transformers can be imported, without importing them."""
     return available("torch") and available("sentence_transformers")
+
+
+def import_reference() -> tuple[ModuleType, ModuleType]:
+    """The packages ``torch`` and ``sentence_transformers``, made to draw no bars of their own.
+
+    Raises:
+        MissingExtraError: One of them is not installed.
+    """
+    purpose = "run the original model"
+    torch = require("torch", extra="reference", purpose=purpose)
+    library = require("sentence_transformers", extra="reference", purpose=purpose)
+    require("transformers.utils.logging", extra="reference", purpose=purpose).disable_progress_bar()
+    return torch, library
 
 
 class ReferenceEncoder:
@@ -38,31 +52,28 @@ class ReferenceEncoder:
         self.versions = versions
 
     @classmethod
-    def load(cls, source: str | Path, *, threads: int | None = None) -> Self:
+    def load(cls, source: str | Path, *, threads: int | None = None, as_it_is: bool = False) -> Self:
         """Load a model folder.
 
         Args:
             source: A Sentence Transformers or Hugging Face folder, or a hub id ``org/name[@revision]``.
             threads: Torch's intra-op threads, for the whole process; None leaves them alone.
+            as_it_is: Leave a folder without ``modules.json`` to sentence-transformers' own reading, which ignores the
+                settings beside it (``stonnx.reference.ignored_settings``).
 
         Raises:
             MissingExtraError: torch or sentence-transformers is not installed.
             RunError: sentence-transformers cannot load the folder.
         """
-        purpose = "run the original model"
-        torch = require("torch", extra="reference", purpose=purpose)
-        library = require("sentence_transformers", extra="reference", purpose=purpose)
-        require("transformers.utils.logging", extra="reference", purpose=purpose).disable_progress_bar()
+        torch, library = import_reference()
         if threads is not None:
             torch.set_num_threads(threads)
         with ExitStack() as stack:
             path = Path(source)
             options = _hub_options(str(source))
             if path.is_dir():
-                options = {
-                    "model_name_or_path": str(stack.enter_context(readable_folder(path))),
-                    "local_files_only": True,
-                }
+                folder = path if as_it_is else stack.enter_context(readable_folder(path))
+                options = {"model_name_or_path": str(folder), "local_files_only": True}
             try:
                 model = library.SentenceTransformer(
                     **options, device="cpu", trust_remote_code=False, model_kwargs={"torch_dtype": torch.float32}

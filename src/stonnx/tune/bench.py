@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from stonnx._timing import Clock, median, short_texts, spread, spread_blocks
-from stonnx.artifact import Artifact, Fidelity, Variant
-from stonnx.artifact.manifest import FidelityClass
+from stonnx.artifact import Artifact, Variant
 from stonnx.runtime import Encoder
 from stonnx.runtime.engines import ENGINES
 from stonnx.runtime.loading import why_not_here
@@ -20,9 +19,9 @@ from stonnx.tune.memory import resident_bytes
 from stonnx.tune.options import TuneOptions
 from stonnx.tune.race import Race, run_race
 from stonnx.tune.report import Row
-from stonnx.verify import measure_variant
+from stonnx.verify import VariantReport, measure_variant
 
-__all__ = ["Bench", "Loaded", "Plan", "load_measured", "make_plan", "settings_of"]
+__all__ = ["Bench", "Loaded", "Plan", "Work", "load_measured", "make_plan", "settings_of"]
 
 _BLOCK_TEXTS = 32  # neighbours in length that stay together, so that batches of equal lengths form as with all texts
 _WARM_TEXTS = 64
@@ -43,12 +42,14 @@ class Plan:
         short: Texts that are encoded one by one.
         many_s: Seconds of a race with ``many``.
         short_s: Seconds of a race with ``short``.
+        least_s: Seconds that loading, comparing and racing every variant once takes, about, however few are allowed.
     """
 
     many: tuple[str, ...]
     short: tuple[str, ...]
     many_s: float
     short_s: float
+    least_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +60,7 @@ class Loaded:
     engine: str
     load_s: float
     memory_bytes: int | None
-    fidelity: Fidelity
-    found: FidelityClass | None
+    compared: VariantReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,29 +71,47 @@ class _Raced:
     short: Race
 
 
-def make_plan(base: Encoder, texts: Sequence[str], *, races: int, options: TuneOptions, clock: Clock) -> Plan:
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What there is to measure.
+
+    Attributes:
+        variants: Variants to load, to compare and to race, the base among them.
+        settings: Races with other settings.
+        variant_s: Seconds to load and to compare a variant, as the base took them.
+    """
+
+    variants: int
+    settings: int
+    variant_s: float
+
+
+def make_plan(base: Encoder, texts: Sequence[str], *, work: Work, options: TuneOptions, clock: Clock) -> Plan:
     """Choose as many of the texts as there is time for.
 
     Args:
         base: What every candidate races against; it is run to see how fast it is.
         texts: All texts, at least one.
-        races: How many races there will be.
+        work: What there is to measure.
         options: How much time there is, and for what.
         clock: Where seconds come from.
     """
     share_many, share_short = _SHARES[options.aim]
-    seconds = options.seconds / max(races, 1)
+    fixed_s = work.variants * work.variant_s
+    seconds = max(options.seconds - fixed_s, 0.0) / (work.variants + work.settings)
     few = spread(texts, _WARM_TEXTS)
     base.encode(few)
     start = clock()
     base.encode(few)
     cost = max(clock() - start, 1e-6) / len(few)
-    count = max(_FEWEST_TEXTS[options.aim], int(seconds * share_many / _RUNS / cost))
+    fewest = _FEWEST_TEXTS[options.aim]
+    count = max(fewest, int(seconds * share_many / _RUNS / cost))
     return Plan(
         many=spread_blocks(texts, count, block=_BLOCK_TEXTS),
         short=short_texts(texts, _SHORT_TEXTS) or tuple(texts[:1]),
         many_s=seconds * share_many * (_RUNS - 1) / _RUNS,
         short_s=seconds * share_short,
+        least_s=fixed_s + work.variants * _RUNS * cost * min(fewest, len(texts)),
     )
 
 
@@ -128,10 +146,9 @@ class Bench:
     clock: Clock
     _raced: list[_Raced] = field(default_factory=list)
 
-    def add_base(self, load_s: float, before: int | None) -> None:
-        """Compare the base, and race it against itself: what is seen there beside 1 is the noise of the machine."""
-        loaded = self._compared(self.base, load_s, before)
-        self._race(self.base, loaded)
+    def add_base(self, compared: VariantReport, load_s: float, before: int | None) -> None:
+        """Race the base against itself: what is seen there beside 1 is the noise of the machine."""
+        self._race(self.base, _loaded(self.base, compared, load_s, before))
 
     def add_variant(self, variant: Variant) -> None:
         """Load a variant with default settings, compare it, race it.
@@ -140,8 +157,8 @@ class Bench:
             StonnxError: It cannot be loaded, or failed.
         """
         with load_measured(self.artifact, variant, clock=self.clock) as (encoder, load_s, before):
-            loaded = self._compared(encoder, load_s, before)
-            self._race(encoder, loaded)
+            compared = measure_variant(encoder, self.reference.goldens)
+            self._race(encoder, _loaded(encoder, compared, load_s, before))
 
     def add_settings(self, row: Row, settings: RunSettings) -> None:
         """Race a variant that was measured before, with other settings.
@@ -167,18 +184,6 @@ class Bench:
             self._row(raced, base_many, base_short, is_base=number == 0) for number, raced in enumerate(self._raced)
         )
 
-    def _compared(self, encoder: Encoder, load_s: float, before: int | None) -> Loaded:
-        found = measure_variant(encoder, self.reference.goldens)
-        after = resident_bytes()
-        return Loaded(
-            variant=encoder.variant,
-            engine=f"{encoder.engine.name} {encoder.engine.version}",
-            load_s=load_s,
-            memory_bytes=None if before is None or after is None else max(after - before, 0),
-            fidelity=found.fidelity,
-            found=found.measured_class,
-        )
-
     def _race(self, encoder: Encoder, loaded: Loaded) -> None:
         plan, clock = self.plan, self.clock
         short = run_race(self.base.encode, encoder.encode, plan.short, budget_s=plan.short_s, clock=clock)
@@ -196,12 +201,25 @@ class Bench:
             texts_per_second=len(self.plan.many) / (base_many / many_ratio),
             ratio=many_ratio,
             latency_ms=base_short / short_ratio * 1e3,
-            fidelity=loaded.fidelity,
-            found=loaded.found,
+            fidelity=loaded.compared.fidelity,
+            found=loaded.compared.measured_class,
+            overlap_error=loaded.compared.overlap_error,
+            class_is_sure=loaded.compared.class_is_sure,
             size_bytes=sum(sizes[path] for path in loaded.variant.files),
             load_s=loaded.load_s,
             memory_bytes=loaded.memory_bytes,
         )
+
+
+def _loaded(encoder: Encoder, compared: VariantReport, load_s: float, before: int | None) -> Loaded:
+    after = resident_bytes()
+    return Loaded(
+        variant=encoder.variant,
+        engine=f"{encoder.engine.name} {encoder.engine.version}",
+        load_s=load_s,
+        memory_bytes=None if before is None or after is None else max(after - before, 0),
+        compared=compared,
+    )
 
 
 def settings_of(encoder: Encoder) -> RunSettings:

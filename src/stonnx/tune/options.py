@@ -23,7 +23,8 @@ class TuneOptions:
     Attributes:
         fidelity: The class that the choice must keep on this machine.
         aim: ``throughput`` for many texts, ``latency`` for one at a time.
-        seconds: Time for the measurements, loading aside. A target: every candidate has its least number of rounds.
+        seconds: Time for all of it. Every variant is loaded, compared and raced, however long that takes (the report
+            says how long at least); other settings are tried while there is time.
     """
 
     fidelity: WantedClass = "high"

@@ -32,7 +32,9 @@ class Row:
         ratio: Times the speed of the base.
         latency_ms: One short text, the median.
         fidelity: Measured here.
-        found: The best class that was kept here; None for none.
+        found: The closest class that was kept here; None for none.
+        overlap_error: Standard error of the overlap of neighbours.
+        class_is_sure: False where other texts might give another class.
         size_bytes: Files of the variant.
         load_s: Seconds to load it, files hashed, engine's library in memory already.
         memory_bytes: What loading it and encoding the probe texts added to the process; None where unknown.
@@ -49,6 +51,8 @@ class Row:
     size_bytes: int
     load_s: float
     memory_bytes: int | None
+    overlap_error: float = 0.0
+    class_is_sure: bool = True
 
     def speed(self, aim: Aim) -> float:
         """What is to be large: texts a second, or one text's inverse time."""
@@ -68,6 +72,8 @@ class TuneReport:
         options: What was wanted.
         compared_with: Whose vectors the fidelity was measured against, a phrase.
         texts: Texts of one measured pass.
+        seconds: What all of it took.
+        least_seconds: What the variants alone take here, about, with the fewest texts that tell anything.
         machine: Where.
     """
 
@@ -79,6 +85,8 @@ class TuneReport:
     options: TuneOptions
     compared_with: str
     texts: int
+    seconds: float
+    least_seconds: float
     machine: dict[str, object]
 
     def choice(self) -> Choice | None:
@@ -105,6 +113,8 @@ class TuneReport:
             "options": asdict(self.options),
             "compared_with": self.compared_with,
             "texts": self.texts,
+            "seconds": self.seconds,
+            "least_seconds": self.least_seconds,
             "machine": self.machine,
             "rows": [
                 {

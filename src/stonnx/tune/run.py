@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,13 +15,15 @@ from stonnx.errors import StonnxError, UsageError
 from stonnx.runtime import usable_cores
 from stonnx.runtime.loading import why_not_here
 from stonnx.runtime.streams import RunSettings
-from stonnx.tune.bench import Bench, load_measured, make_plan, settings_of
+from stonnx.tune.bench import Bench, Work, load_measured, make_plan, settings_of
 from stonnx.tune.fidelity import make_reference
 from stonnx.tune.options import TuneOptions, budgets_to_try, threads_to_try
 from stonnx.tune.report import Row, TuneReport, frontier, pick
-from stonnx.verify import SkippedVariant
+from stonnx.verify import SkippedVariant, measure_variant
 
 __all__ = ["tune"]
+
+_LOG = logging.getLogger("stonnx")
 
 OnStep = Callable[[str], None]
 
@@ -56,6 +59,7 @@ def tune(
         UnsupportedModelError: No variant can run on this CPU.
         RunError: The engine of the reference variant failed.
     """
+    started = clock()
     options.check()
     if not texts or isinstance(texts, str):
         raise UsageError("There are no texts to tune for.", hint="Give a list of texts like those you will encode.")
@@ -68,15 +72,26 @@ def tune(
     with load_measured(opened, runnable[0], clock=clock) as (base, load_s, before):
         default = settings_of(base)
         reference = make_reference(base, texts)
-        races = len(runnable) + _CONTENDERS * len(threads_to_try(default, options.aim)) + _BUDGETS[options.aim]
-        plan = make_plan(base, tuple(dict.fromkeys(texts)), races=races, options=options, clock=clock)
+        begun = clock()
+        compared = measure_variant(base, reference.goldens)
+        work = Work(
+            variants=len(runnable),
+            settings=_CONTENDERS * len(threads_to_try(default, options.aim)) + _BUDGETS[options.aim],
+            variant_s=load_s + clock() - begun,
+        )
+        plan = make_plan(base, tuple(dict.fromkeys(texts)), work=work, options=options, clock=clock)
+        if plan.least_s > options.seconds:
+            _LOG.warning("%.0f s are too few: these variants take about %.0f s here", options.seconds, plan.least_s)
         bench = Bench(artifact=opened, base=base, reference=reference, plan=plan, clock=clock)
-        bench.add_base(load_s, before)
+        bench.add_base(compared, load_s, before)
         for variant in runnable[1:]:
             step(f"measuring {variant.name}")
             _attempt(partial(bench.add_variant, variant), variant.name, skipped)
         for row, settings in _settings_to_try(bench, default, options):
             tried = f"{row.variant}, {settings.streams} x {settings.threads_per_run} threads"
+            if clock() - started >= options.seconds:
+                skipped.append(SkippedVariant(name=f"{tried} and other settings", reason="no time was left"))
+                break
             step(f"measuring {tried}, batches of {settings.batch_tokens:,} tokens")
             _attempt(partial(bench.add_settings, row, settings), tried, skipped)
         rows = bench.rows()
@@ -89,6 +104,8 @@ def tune(
         options=options,
         compared_with=reference.described,
         texts=len(plan.many),
+        seconds=clock() - started,
+        least_seconds=plan.least_s,
         machine=describe_machine(usable_cores()),
     )
 

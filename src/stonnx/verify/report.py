@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from stonnx.artifact import Fidelity
 from stonnx.artifact.fidelity_class import BOUNDS
 from stonnx.artifact.manifest import FidelityClass
+from stonnx.verify.original import BareFolder
 
 __all__ = ["CLASS_BATCH_DIFF", "Report", "SkippedVariant", "Tolerance", "VariantReport"]
 
@@ -93,6 +94,8 @@ class Report:
         tolerance: The bounds of the class ``exact``; those of the others are ``stonnx.artifact.fidelity_class.BOUNDS``.
         variants: One entry per variant that ran.
         skipped: The variants that cannot run here.
+        bare_folder: What sentence-transformers makes of the source without stonnx's help, where that is something else.
+        recorded: Whether the artifact was marked as verified because of this report.
     """
 
     reference: dict[str, str]
@@ -101,6 +104,8 @@ class Report:
     tolerance: Tolerance
     variants: tuple[VariantReport, ...]
     skipped: tuple[SkippedVariant, ...] = ()
+    bare_folder: BareFolder | None = None
+    recorded: bool = False
 
     @property
     def passed(self) -> bool:

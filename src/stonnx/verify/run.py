@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.artifact import Artifact, Goldens, Variant
+from stonnx.artifact.fidelity_class import CLASSES
 from stonnx.artifact.machine import describe_machine
 from stonnx.errors import UsageError
-from stonnx.reference import ReferenceEncoder
 from stonnx.runtime import Encoder, usable_cores
 from stonnx.runtime.loading import why_not_here
 from stonnx.verify.measure import measure_variant, pair_cosines
+from stonnx.verify.original import BareFolder, run_original
 from stonnx.verify.pairs import LabelledPair
-from stonnx.verify.probes import probe_texts
+from stonnx.verify.record import given_class, record_verification
 from stonnx.verify.report import Report, SkippedVariant, Tolerance, VariantReport
 
-__all__ = ["make_goldens", "verify"]
+__all__ = ["verify"]
+
+_LOG = logging.getLogger("stonnx")
 
 OnStep = Callable[[str], None]
 
@@ -33,19 +37,7 @@ class _Target:
     compared_with: str
     pairs: tuple[LabelledPair, ...]
     pair_cosines: NDArray[np.float64] | None
-
-
-def make_goldens(reference: ReferenceEncoder, texts: Sequence[str] | None = None) -> Goldens:
-    """The original model's vectors of the probe texts.
-
-    Args:
-        reference: The original model.
-        texts: Other texts than the probe texts; None for those.
-    """
-    chosen = tuple(probe_texts() if texts is None else texts)
-    # Small batches: with 32 rows, more than half of the tokens would be padding beside the long probe texts.
-    vectors = reference.encode(chosen, batch_size=4)
-    return Goldens(texts=chosen, vectors=vectors, reference=reference.versions)
+    bare_folder: BareFolder | None = None
 
 
 def verify(
@@ -54,6 +46,7 @@ def verify(
     against: str | Path | None = None,
     texts: Sequence[str] | None = None,
     pairs: Sequence[LabelledPair] | None = None,
+    keep: bool = False,
     on_step: OnStep | None = None,
 ) -> Report:
     """Measure every variant that this machine can run, and hold it to the fidelity class that it promises.
@@ -66,6 +59,8 @@ def verify(
         against: Folder of the original model; None for the goldens.
         texts: Further texts to compare on, besides the probe texts; they need ``against``.
         pairs: Labelled pairs for Spearman's rank correlation.
+        keep: Record a verification against the original in an artifact that is unverified, if it passes: the goldens,
+            the figures, and that it is verified. Not with ``texts``, which belong to the user.
         on_step: Called with a short sentence before each step.
 
     Raises:
@@ -85,14 +80,42 @@ def verify(
     for variant in runnable:
         step(f"running the variant {variant.name}")
         reports.append(_measured(opened, variant, target))
-    return Report(
+    report = Report(
         reference=dict(target.goldens.reference),
         compared_with=target.compared_with,
         machine=describe_machine(usable_cores()),
         tolerance=Tolerance(),
         variants=tuple(reports),
         skipped=skipped,
+        bare_folder=target.bare_folder,
     )
+    if keep and against is not None and not texts:
+        return replace(report, recorded=_recorded(opened, target.goldens, report))
+    return report
+
+
+def _recorded(artifact: Artifact, goldens: Goldens, report: Report) -> bool:
+    """Record a verification that passed in an unverified artifact; whether that was done."""
+    manifest = artifact.manifest
+    if manifest.verified or not report.passed or report.variants[0].name != manifest.variants[0].name:
+        return False
+    if artifact.goldens() is not None:  # it is unverified all the same: whoever made it knows why
+        return False
+    given = [(variant, given_class(variant)) for variant in report.variants]
+    if doubtful := [variant.name for variant, name in given if name is None]:
+        _LOG.warning("Not recorded: the figures of %s are within chance of no class", ", ".join(doubtful))
+        return False
+    settled = tuple(
+        replace(variant, fidelity_class=max(variant.fidelity_class, name, key=CLASSES.index))
+        for variant, name in given
+        if name is not None
+    )
+    try:
+        record_verification(artifact.path, manifest, goldens, replace(report, variants=settled, recorded=True))
+    except OSError as exc:
+        _LOG.warning("The verification cannot be recorded in %s: %s", artifact.path, exc.strerror or exc)
+        return False
+    return True
 
 
 def _sorted_out(variants: tuple[Variant, ...]) -> tuple[tuple[Variant, ...], tuple[SkippedVariant, ...]]:
@@ -127,9 +150,9 @@ def _target(
     if against is None:
         return _golden_target(artifact, texts, pairs)
     step("running the original model")
-    reference = ReferenceEncoder.load(against)
-    goldens = make_goldens(reference, (*probe_texts(), *texts))
-    return _Target(goldens, "original", pairs, pair_cosines(reference.encode, pairs))
+    original = run_original(against, texts)
+    cosines = pair_cosines(original.encoder.encode, pairs)
+    return _Target(original.goldens, "original", pairs, cosines, original.bare_folder)
 
 
 def _golden_target(artifact: Artifact, texts: tuple[str, ...], pairs: tuple[LabelledPair, ...]) -> _Target:

@@ -1,0 +1,69 @@
+"""What a verification found, written into the artifact: the proof travels with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from stonnx._io import write_json
+from stonnx.artifact import Goldens, Manifest, Variant, classify, file_entry, write_goldens, write_manifest
+from stonnx.artifact.fidelity_class import CLASSES
+from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME
+from stonnx.artifact.manifest import FidelityClass
+from stonnx.verify.report import Report, VariantReport
+
+__all__ = ["given_class", "record_verification"]
+
+_REPORT = "report.json"
+
+
+def given_class(found: VariantReport) -> FidelityClass | None:
+    """The class that a variant is written with; None for none.
+
+    Chance is allowed for where a class is to be kept on other texts; a class is given only where the figures reach it
+    as they are.
+    """
+    if found.fidelity_class == "exact" or found.measured_class is None:
+        return found.measured_class
+    reached = classify(found.fidelity)
+    return None if reached is None else max(found.measured_class, reached, key=CLASSES.index)
+
+
+def record_verification(folder: Path, manifest: Manifest, goldens: Goldens, report: Report) -> Manifest:
+    """Write goldens, report and figures into an artifact and mark it as verified.
+
+    The manifest comes last: until it is there, the artifact is what it was.
+
+    Args:
+        folder: The artifact; its manifest lists no goldens yet, or these.
+        manifest: Its manifest.
+        goldens: The original's vectors.
+        report: What came of comparing every variant that can run here with them; all passed.
+
+    Returns:
+        The manifest as it was written.
+
+    Raises:
+        ArtifactError: Figures do not keep the class of their variant.
+        OSError: The folder cannot be written.
+    """
+    write_goldens(folder, goldens)
+    write_json(folder / _REPORT, report.to_json())
+    names = (GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME, _REPORT)
+    files = [entry for entry in manifest.files if entry.path not in names]
+    files += [file_entry(folder, name) for name in names]
+    found = {variant.name: variant for variant in report.variants}
+    proven = replace(
+        manifest,
+        variants=tuple(_with_figures(variant, found.get(variant.name)) for variant in manifest.variants),
+        verified=True,
+        files=tuple(sorted(files, key=lambda entry: entry.path)),
+    )
+    write_manifest(folder, proven)
+    return proven
+
+
+def _with_figures(variant: Variant, found: VariantReport | None) -> Variant:
+    if found is None:
+        return replace(variant, fidelity=None)
+    return replace(variant, fidelity=found.fidelity, fidelity_class=found.fidelity_class)

@@ -1,0 +1,150 @@
+"""A verification against the original is written into an artifact that nobody has verified yet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stonnx import Encoder
+from stonnx.artifact import Artifact, Fidelity, Goldens, file_entries, write_manifest
+from stonnx.compile import convert
+from stonnx.testing import make_tiny_model
+from stonnx.verify import Original, VariantReport, given_class, probe_texts, verify
+
+pytest.importorskip("onnxruntime")
+
+
+class FakeReference:
+    def encode(self, texts):
+        raise AssertionError("there are no pairs to encode")
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("record")
+    convert(make_tiny_model(folder / "source"), folder / "out", verify=False)
+    with Encoder.load(folder / "out", variant="portable") as encoder:
+        return folder / "out", encoder.encode(probe_texts())
+
+
+@pytest.fixture
+def unverified(converted, tmp_path):
+    import shutil
+
+    shutil.copytree(converted[0], tmp_path / "out")
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def original(converted, monkeypatch):
+    """Stands in for the original model; ``spoil`` makes it another one."""
+
+    def run_original(source, texts):
+        chosen = (*probe_texts(), *texts)
+        vectors = np.concatenate([converted[1], np.ones((len(texts), converted[1].shape[1]), np.float32)])
+        goldens = Goldens(texts=chosen, vectors=vectors + np.float32(run_original.spoil), reference={"torch": "2"})
+        return Original(encoder=FakeReference(), goldens=goldens, bare_folder=None)
+
+    run_original.spoil = 0.0
+    monkeypatch.setattr("stonnx.verify.run.run_original", run_original)
+    return run_original
+
+
+def snapshot(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_pass_is_recorded_and_holds_without_the_original(unverified, original):
+    report = verify(unverified, against="org/model", keep=True)
+    assert report.passed
+    assert report.recorded
+    artifact = Artifact.open(unverified)
+    artifact.check_files()
+    assert artifact.manifest.verified
+    assert artifact.manifest.variants[0].fidelity == report.variants[0].fidelity
+    assert {entry.path for entry in artifact.manifest.files} == {entry.path for entry in file_entries(unverified)}
+    again = verify(unverified)
+    assert again.passed
+    assert (again.compared_with, again.reference, again.recorded) == ("goldens", {"torch": "2"}, False)
+
+
+@pytest.mark.parametrize("options", [{}, {"keep": True, "texts": ["a text of the user's"]}])
+def test_nothing_is_recorded_unasked_or_with_texts_of_the_users(unverified, original, options):
+    before = snapshot(unverified)
+    assert not verify(unverified, against="org/model", **options).recorded
+    assert snapshot(unverified) == before
+
+
+def test_a_failure_is_not_recorded(unverified, original):
+    original.spoil = 0.1
+    before = snapshot(unverified)
+    report = verify(unverified, against="org/model", keep=True)
+    assert (report.passed, report.recorded) == (False, False)
+    assert snapshot(unverified) == before
+
+
+def test_what_is_recorded_stays(unverified, original):
+    assert verify(unverified, against="org/model", keep=True).recorded
+    before = snapshot(unverified)
+    original.spoil = 1e-9
+    assert not verify(unverified, against="org/model", keep=True).recorded
+    assert snapshot(unverified) == before
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning(unverified, original, monkeypatch, caplog):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("stonnx.verify.record.write_goldens", full)
+    report = verify(unverified, against="org/model", keep=True)
+    assert (report.passed, report.recorded) == (True, False)
+    assert "cannot be recorded" in caplog.text
+    assert "No space left" in caplog.text
+    assert not Artifact.open(unverified).manifest.verified
+
+
+def test_a_write_that_breaks_off_leaves_a_valid_artifact(unverified, original, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stonnx.verify.record.write_manifest", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        verify(unverified, against="org/model", keep=True)
+    monkeypatch.undo()
+    artifact = Artifact.open(unverified)
+    artifact.check_files()
+    assert not artifact.manifest.verified
+    assert artifact.goldens() is None
+
+
+def test_goldens_that_are_there_are_not_replaced(unverified, original):
+    assert verify(unverified, against="org/model", keep=True).recorded
+    manifest = Artifact.open(unverified).manifest
+    variants = tuple(replace(variant, fidelity=None) for variant in manifest.variants)
+    write_manifest(unverified, replace(manifest, verified=False, variants=variants))
+    before = snapshot(unverified)
+    assert not verify(unverified, against="org/model", keep=True).recorded
+    assert snapshot(unverified) == before
+
+
+@pytest.mark.parametrize(
+    ("overlap", "measured", "given"),
+    [(0.98, "high", "high"), (0.968, "high", "balanced"), (0.948, "balanced", None), (0.98, None, None)],
+)
+def test_a_class_is_given_by_figures_that_reach_it(overlap, measured, given):
+    fidelity = Fidelity(texts=99, cosine_mean=0.9995, cosine_min=0.995, max_abs_diff=0.01, top10_overlap=overlap)
+    found = VariantReport(
+        name="int8",
+        fidelity=fidelity,
+        max_norm_diff=0.0,
+        max_batch_diff=0.0,
+        worst_text="",
+        spearman=None,
+        reference_spearman=None,
+        failures=(),
+        fidelity_class="high",
+        measured_class=measured,
+    )
+    assert given_class(found) == given
