@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stonnx._extras import available, require
+from stonnx._io import why_closed
+from stonnx._sources import hub_model
 from stonnx.artifact import clean_text
-from stonnx.errors import RunError
+from stonnx.errors import CheckpointError, RunError
 from stonnx.reference.bare_folder import readable_folder
 
 __all__ = ["ReferenceEncoder", "reference_available"]
@@ -42,27 +44,24 @@ class ReferenceEncoder:
         """Load a model folder.
 
         Args:
-            source: A Sentence Transformers or Hugging Face folder, or a hub id ``org/name[@revision]``.
+            source: A Sentence Transformers or Hugging Face folder, a hub id ``org/name[@revision]``, or the address
+                of a model's page on the hub.
             threads: Torch's intra-op threads, for the whole process; None leaves them alone.
 
         Raises:
             MissingExtraError: torch or sentence-transformers is not installed.
+            CheckpointError: The folder does not exist or cannot be read.
+            UsageError: ``source`` is neither a folder nor shaped like a hub id.
             RunError: sentence-transformers cannot load the folder.
         """
         purpose = "run the original model"
-        torch = require("torch", extra="reference", purpose=purpose)
-        library = require("sentence_transformers", extra="reference", purpose=purpose)
-        require("transformers.utils.logging", extra="reference", purpose=purpose).disable_progress_bar()
-        if threads is not None:
-            torch.set_num_threads(threads)
         with ExitStack() as stack:
-            path = Path(source)
-            options = _hub_options(str(source))
-            if path.is_dir():
-                options = {
-                    "model_name_or_path": str(stack.enter_context(readable_folder(path))),
-                    "local_files_only": True,
-                }
+            options = _what_to_load(source, stack)  # a wrong name is told before seconds of imports
+            torch = require("torch", extra="reference", purpose=purpose)
+            library = require("sentence_transformers", extra="reference", purpose=purpose)
+            require("transformers.utils.logging", extra="reference", purpose=purpose).disable_progress_bar()
+            if threads is not None:
+                torch.set_num_threads(threads)
             try:
                 model = library.SentenceTransformer(
                     **options, device="cpu", trust_remote_code=False, model_kwargs={"torch_dtype": torch.float32}
@@ -120,6 +119,13 @@ class ReferenceEncoder:
         return result
 
 
-def _hub_options(source: str) -> dict[str, Any]:
-    name, _, revision = source.partition("@")
-    return {"model_name_or_path": name, "revision": revision or None}
+def _what_to_load(source: str | Path, stack: ExitStack) -> dict[str, Any]:
+    """The arguments that name the model."""
+    path = Path(source)
+    reason = why_closed(path, listed=True)
+    if reason is not None:
+        raise CheckpointError(f"{path} cannot be read: {reason}.")
+    if path.is_dir():
+        return {"model_name_or_path": str(stack.enter_context(readable_folder(path))), "local_files_only": True}
+    model = hub_model(source)
+    return {"model_name_or_path": model.repo, "revision": model.revision}
