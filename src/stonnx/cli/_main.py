@@ -88,7 +88,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _help(verbs: list[str]) -> int:
     """``stonnx help`` and ``stonnx help VERB``: the same as ``--help``."""
-    parsers = [_parser_of(verb) for verb in verbs if verb not in ("-h", "--help")] or [_top_parser()]
+    parsers = [_parser_of(verb) for verb in verbs if verb not in ("help", "-h", "--help")] or [_top_parser()]
     for parser in parsers:
         parser.print_help()
     return int(ExitCode.OK)
