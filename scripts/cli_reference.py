@@ -33,6 +33,19 @@ _CLOSING = """\
 An error is a line on stderr that begins with `error:`, often followed by one that begins with `hint:`.
 `STONNX_TRACEBACK=1` in the environment adds the traceback.
 
+## Texts in files
+
+Every verb reads them in the same way. Files are UTF-8, and a byte order mark at the start is left out. A line ends with
+a line feed, which a carriage return may precede; U+2028 and the like belong to the text. `-` is stdin.
+
+| file | what is in it |
+|---|---|
+| `.jsonl` or `.ndjson`, or any with `--jsonl` | a JSON object with a `text` on every line |
+| any other, and stdin | a text on every line; an empty line is a text for `encode`, and is left out elsewhere |
+| `--pairs`: `.jsonl` or `.ndjson` | a JSON object with `s1`, `s2` and `score` on every line |
+| `--pairs`: `.csv` | text, text, score, with quotes as in RFC 4180 |
+| `--pairs`: any other, and stdin | text, text, score with tabs between them and no quotes |
+
 ## JSON
 
 With `--json`, stdout is one JSON document, or for `encode` one per line; after an error it is empty.

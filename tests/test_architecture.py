@@ -155,11 +155,8 @@ def test_a_pip_line_says_what_to_type_in_a_clone_too() -> None:
 
     assert pip_line("cpu") == 'pip install "stonnx[cpu]"  (in a clone: pip install ".[cpu]")'
     # Written once: nowhere else does the source spell one out.
-    spelled_out = [
-        module_name(path)
-        for path in MODULES
-        if re.search(r"pip install [^\n]*stonnx", path.read_text(encoding="utf-8"))
-    ]
+    sources = {module_name(path): path.read_text(encoding="utf-8") for path in MODULES}
+    spelled_out = [name for name, source in sources.items() if re.search(r"pip install [^\n]*stonnx", source)]
     assert spelled_out == ["stonnx._extras"]
     assert "in a clone: " in UPGRADE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import os
@@ -111,6 +112,14 @@ def test_no_file(tmp_path):
         read_texts(tmp_path)
     with pytest.raises(UsageError, match="null"):
         read_texts("a\0b")
+
+
+def test_a_file_that_nobody_reads_on_is_closed(write, recwarn):
+    for name, content in (("a.txt", "one\ntwo\n"), ("a.jsonl", JSON_LINES)):
+        iter_texts(write(name, content))
+        assert next(iter_texts(write(name, content))).startswith("one")
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn if warning.category is ResourceWarning] == []
 
 
 def test_stdin_that_is_closed_or_empty(monkeypatch, piped):

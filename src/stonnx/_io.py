@@ -14,7 +14,16 @@ from typing import Any
 
 from stonnx.errors import RunError, StonnxError, UsageError
 
-__all__ = ["contained_path", "read_json", "sha256_file", "staged_folder", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "contained_path",
+    "read_json",
+    "sha256_file",
+    "staged_folder",
+    "why_closed",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 
 def sha256_file(path: Path) -> str:
@@ -56,6 +65,22 @@ def contained_path(
     return path
 
 
+def why_closed(folder: Path, *, listed: bool) -> str | None:
+    """Why the files of a folder cannot be opened (``listed``: or listed), such as ``Permission denied``.
+
+    None: they can, or there is no such folder.
+    """
+    try:
+        os.stat(os.path.join(folder, "."))  # the right to search the folder, which is not the right to list it
+        if listed:
+            os.scandir(folder).close()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    except OSError as exc:
+        return exc.strerror or str(exc)
+    return None
+
+
 def read_json(path: Path, *, error: type[StonnxError]) -> Any:
     """Parse a UTF-8 JSON file.
 
@@ -66,7 +91,9 @@ def read_json(path: Path, *, error: type[StonnxError]) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
         raise error(f"{path} does not exist.") from exc
-    except (OSError, ValueError, RecursionError) as exc:  # ValueError: not UTF-8, not JSON, or a number too long
+    except OSError as exc:
+        raise error(f"{path} cannot be read: {exc.strerror or exc}.") from exc
+    except (ValueError, RecursionError) as exc:  # ValueError: not UTF-8, not JSON, or a number too long
         raise error(f"{path} cannot be read as JSON: {exc}") from exc
 
 

@@ -87,8 +87,9 @@ def numbered_lines(source: str | Path) -> Iterator[tuple[int, str]]:
     Raises:
         UsageError: The file cannot be opened; while lines are taken: it cannot be read, or a line is not UTF-8.
     """
-    stream = _open(source)
-    return _decoded(source_name(source), stream, keep_open=source == STDIN)
+    lines = _decoded(source_name(source), _open(source), keep_open=source == STDIN)
+    next(lines)  # from here on it holds the file, and closes it even where nobody takes a line
+    return lines
 
 
 def json_rows(source: str | Path) -> Iterator[tuple[int, dict[str, object]]]:
@@ -181,6 +182,7 @@ def _decoded(name: str, stream: BinaryIO, *, keep_open: bool) -> Iterator[tuple[
     # Bytes are split and then decoded: a text stream would read ahead, and would not know the line of a bad byte.
     number = 0
     with contextlib.nullcontext() if keep_open else stream:
+        yield number, ""  # the start, not a line
         try:
             for number, line in enumerate(stream, 1):
                 yield number, (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode("utf-8")

@@ -214,6 +214,40 @@ def test_a_full_disk_behind_stdout_is_an_error(artifact):
     assert "Traceback" not in result.stderr
 
 
+_NOISE = """
+import logging, os, subprocess, sys, warnings
+import stonnx.cli.info
+from stonnx.cli import main
+from stonnx.errors import RunError
+
+def run(args):
+    os.write(2, b"native code writes")
+    subprocess.run([sys.executable, "-c", "import sys; sys.stderr.write('a child writes')"])
+    print("a library prints", file=sys.stderr, end="")
+    warnings.warn("a library warns")
+    logging.getLogger("transformers").warning("a library logs")
+    logging.getLogger("stonnx").warning("we log")
+    if args.artifact == "fails":
+        raise RunError("It failed.")
+    print("the result")
+    return 0
+
+stonnx.cli.info.run = run
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("artifact", "code", "out", "err"), [("works", 0, "the result\n", ""), ("fails", 6, "", "error: It failed.\n")]
+)
+def test_quiet_holds_for_libraries_too(artifact, code, out, err):
+    command = [sys.executable, "-c", _NOISE, "info", artifact]
+    quiet = subprocess.run([*command, "--quiet"], capture_output=True, text=True, check=False, timeout=60)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (code, out, err)
+    loud = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert all(part in loud.stderr for part in ("native code writes", "a child", "prints", "warns", "logs", "we log"))
+
+
 @pytest.mark.parametrize("arguments", ["info art", "encode art text --output v.npy", "--help", "nonsense"])
 def test_a_closed_stdout_is_told_before_any_work(artifact, arguments):
     result = in_shell(f"{arguments} >&-")

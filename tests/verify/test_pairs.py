@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
 from stonnx.errors import UsageError
@@ -34,6 +37,12 @@ PAIRS = (LabelledPair("a, b", "c", 4.5), LabelledPair("d", "e", 0.0))
 )
 def test_pairs(write, name, content):
     assert read_pairs(write(name, content)) == PAIRS
+
+
+def test_stdin_is_a_table_with_tabs(monkeypatch):
+    content = "a, b\tc\t4.5\nd\te\t0\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    assert read_pairs("-") == PAIRS
 
 
 def test_a_table_with_tabs_has_no_quotes(write):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stonnx._io import contained_path, sha256_file, write_json
+from stonnx._io import contained_path, sha256_file, why_closed, write_json
 from stonnx.artifact.codec import manifest_from_json, manifest_to_json
 from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME, Goldens, read_goldens
 from stonnx.artifact.manifest import MANIFEST_NAME, TUNE_FOLDER, FileEntry, Manifest, Variant
@@ -181,6 +181,9 @@ def file_entry(folder: Path, relative: str) -> FileEntry:
 
 
 def _check_folder(folder: Path) -> None:
+    reason = why_closed(folder, listed=False)
+    if reason is not None:
+        raise ArtifactError(f"{folder} cannot be read: {reason}.")
     if not os.path.lexists(folder):
         raise ArtifactError(f"{folder} does not exist.", hint="stonnx convert SOURCE OUT writes an artifact.")
     if not folder.is_dir():

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stonnx._io import contained_path, read_json
+from stonnx._io import contained_path, read_json, why_closed
+from stonnx._sources import hub_model
 from stonnx.checkpoint.hub import download
 from stonnx.errors import CheckpointError, UsageError
 
 __all__ = ["SourceFolder", "resolve_source"]
 
-_PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-_HUB_ID = re.compile(rf"(?P<repo>{_PART}/{_PART})(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._/-]*))?")
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 # Written by huggingface_hub into a blob store that it shares between repositories.
 _SHARED_BLOBS_MARKER = ".huggingface-shared-blobs"
@@ -27,7 +26,7 @@ class SourceFolder:
 
     Attributes:
         path: The folder.
-        name: The source as the user gave it.
+        name: The source as the user gave it; the hub id for the address of a page.
         revision: Commit of the hub repository; None for a local folder.
     """
 
@@ -49,12 +48,21 @@ class SourceFolder:
             raise CheckpointError(f"{relative[:200]!r} cannot be a file of {self.path}: {exc}") from exc
 
     def exists(self, relative: str) -> bool:
-        """Whether ``relative`` names a regular file.
+        """Whether ``relative`` names a regular file; one that does can be read.
 
         Raises:
-            CheckpointError: The path leaves the folder.
+            CheckpointError: The path leaves the folder, or the file is there and cannot be read.
         """
-        return os.path.isfile(self.file(relative))
+        path = self.file(relative)
+        try:
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                return False
+            with path.open("rb"):
+                return True
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as exc:
+            raise CheckpointError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
 
     def read_json(self, relative: str) -> Any:
         """The parsed JSON file.
@@ -84,12 +92,12 @@ def resolve_source(source: str | Path) -> SourceFolder:
     """Find the model folder that a user means.
 
     Args:
-        source: A folder, or a hub id ``org/name`` with an optional ``@revision``. A folder that
-            exists wins over a hub id of the same spelling.
+        source: A folder, a hub id ``org/name`` with an optional ``@revision``, or the address of a model's page on
+            the hub. A folder that exists wins over a hub id of the same spelling.
 
     Raises:
         UsageError: ``source`` is empty, or neither a folder nor shaped like a hub id.
-        CheckpointError: The folder does not exist or holds no model.
+        CheckpointError: The folder does not exist, cannot be read or holds no model.
         RunError: The hub cannot be reached, or does not give the repository out.
     """
     name = str(source)
@@ -98,28 +106,16 @@ def resolve_source(source: str | Path) -> SourceFolder:
     if "\0" in name:
         raise UsageError(f"The source {name!r} holds a null character.")
     path = Path(source)
+    reason = why_closed(path, listed=True)
+    if reason is not None:
+        raise CheckpointError(f"{path} cannot be read: {reason}.")
     if os.path.isdir(path):
         return _checked(SourceFolder(path=path, name=name, revision=None))
     if os.path.exists(path):
         raise CheckpointError(f"{path} is a file, not a model folder.", hint="Pass the folder that holds config.json.")
-    match = _HUB_ID.fullmatch(name) if isinstance(source, str) else None
-    if match is None:
-        raise _not_found(name)
-    snapshot, revision = download(match["repo"], match["revision"])
-    return _checked(SourceFolder(path=snapshot, name=name, revision=revision))
-
-
-def _not_found(name: str) -> CheckpointError | UsageError:
-    if "/" not in name and "\\" not in name:
-        return CheckpointError(
-            f"There is no folder {name!r} here, and a hub id needs its organisation.",
-            hint=f"Pass the path of a model folder, or a full hub id such as sentence-transformers/{name}",
-        )
-    if "@" in name and not Path(name).is_absolute():
-        return UsageError(
-            f"{name!r} is neither a folder nor a hub id.", hint="A hub id reads org/name or org/name@revision."
-        )
-    return CheckpointError(f"The folder {name} does not exist.", hint="Check the path of the model folder.")
+    model = hub_model(source)
+    snapshot, revision = download(model.repo, model.revision)
+    return _checked(SourceFolder(path=snapshot, name=str(model), revision=revision))
 
 
 def _checked(folder: SourceFolder) -> SourceFolder:

@@ -82,13 +82,13 @@ def _dispatch(arguments: list[str]) -> int:
         top.print_help(sys.stderr)
         return int(ExitCode.USAGE)
     args = _parser_of(options.verb).parse_intermixed_args(arguments[place + 1 :], options)
-    with _warnings_on_stderr(quiet=args.quiet):
+    with _silent_stderr() if args.quiet else _warnings_on_stderr():
         return int(_verb_module(options.verb).run(args))
 
 
 def _help(verbs: list[str]) -> int:
     """``stonnx help`` and ``stonnx help VERB``: the same as ``--help``."""
-    parsers = [_parser_of(verb) for verb in verbs if verb not in ("-h", "--help")] or [_top_parser()]
+    parsers = [_parser_of(verb) for verb in verbs if verb not in ("help", "-h", "--help")] or [_top_parser()]
     for parser in parsers:
         parser.print_help()
     return int(ExitCode.OK)
@@ -170,16 +170,37 @@ def _terminate(signum: int, _frame: object) -> None:
 
 
 @contextlib.contextmanager
-def _warnings_on_stderr(*, quiet: bool) -> Iterator[None]:
+def _warnings_on_stderr() -> Iterator[None]:
     """What the library logs as a warning is talk, while the verb runs."""
     import logging
 
     from stonnx.cli._console import TalkHandler
 
-    handler = TalkHandler(level=logging.ERROR if quiet else logging.WARNING)
+    handler = TalkHandler(level=logging.WARNING)
     logger = logging.getLogger("stonnx")
     logger.addHandler(handler)
     try:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Nothing reaches stderr while the verb runs; the error that ends it is told afterwards.
+
+    It is the descriptor that leads nowhere: libraries print, log and draw bars on ``sys.stderr``, which writes to it,
+    and their native code knows nothing else.
+    """
+    stderr = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        sys.stderr.flush()
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.close(nowhere)
+        os.close(stderr)

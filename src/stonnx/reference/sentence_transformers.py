@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stonnx._extras import available, require
+from stonnx._io import why_closed
+from stonnx._sources import hub_model
 from stonnx.artifact import clean_text
-from stonnx.errors import RunError
+from stonnx.errors import CheckpointError, RunError
 from stonnx.reference.bare_folder import readable_folder
 
 __all__ = ["ReferenceEncoder", "import_reference", "reference_available"]
@@ -56,24 +58,24 @@ class ReferenceEncoder:
         """Load a model folder.
 
         Args:
-            source: A Sentence Transformers or Hugging Face folder, or a hub id ``org/name[@revision]``.
+            source: A Sentence Transformers or Hugging Face folder, a hub id ``org/name[@revision]``, or the address
+                of a model's page on the hub.
             threads: Torch's intra-op threads, for the whole process; None leaves them alone.
             as_it_is: Leave a folder without ``modules.json`` to sentence-transformers' own reading, which ignores the
                 settings beside it (``stonnx.reference.ignored_settings``).
 
         Raises:
             MissingExtraError: torch or sentence-transformers is not installed.
+            CheckpointError: The folder does not exist or cannot be read.
+            UsageError: ``source`` is neither a folder nor shaped like a hub id.
             RunError: sentence-transformers cannot load the folder.
         """
-        torch, library = import_reference()
-        if threads is not None:
-            torch.set_num_threads(threads)
         with ExitStack() as stack:
-            path = Path(source)
-            options = _hub_options(str(source))
-            if path.is_dir():
-                folder = path if as_it_is else stack.enter_context(readable_folder(path))
-                options = {"model_name_or_path": str(folder), "local_files_only": True}
+            # A wrong name is told before seconds of imports.
+            options = _what_to_load(source, stack, as_it_is=as_it_is)
+            torch, library = import_reference()
+            if threads is not None:
+                torch.set_num_threads(threads)
             try:
                 model = library.SentenceTransformer(
                     **options, device="cpu", trust_remote_code=False, model_kwargs={"torch_dtype": torch.float32}
@@ -131,6 +133,14 @@ class ReferenceEncoder:
         return result
 
 
-def _hub_options(source: str) -> dict[str, Any]:
-    name, _, revision = source.partition("@")
-    return {"model_name_or_path": name, "revision": revision or None}
+def _what_to_load(source: str | Path, stack: ExitStack, *, as_it_is: bool) -> dict[str, Any]:
+    """The arguments that name the model."""
+    path = Path(source)
+    reason = why_closed(path, listed=True)
+    if reason is not None:
+        raise CheckpointError(f"{path} cannot be read: {reason}.")
+    if path.is_dir():
+        folder = path if as_it_is else stack.enter_context(readable_folder(path))
+        return {"model_name_or_path": str(folder), "local_files_only": True}
+    model = hub_model(source)
+    return {"model_name_or_path": model.repo, "revision": model.revision}
