@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
 
+from stonnx.cli import NOTHING_LEFT
 from stonnx.errors import (
     ArtifactError,
     CheckpointError,
@@ -101,7 +102,7 @@ def _lines(error: BaseException, code: ExitCode) -> list[str]:
 
     notes = [_tidy(note) for note in getattr(error, "__notes__", ())]
     if isinstance(error, KeyboardInterrupt):
-        return [f"interrupted; {'; '.join(notes) or 'nothing half-written was left behind'}"]
+        return [f"interrupted; {'; '.join(notes) or NOTHING_LEFT}"]
     told = [f"note: {note}" for note in notes]
     if isinstance(error, StonnxError):
         lines = [f"error: {_tidy(error.message)}", *told]

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="a model folder, or a hub id: org/name, or org/name@revision")
     parser.add_argument("out", metavar="OUT", help="the folder to create; it appears whole or not at all")
     parser.add_argument(
-        "--force", action="store_true", help="replace OUT if it is an artifact, or empty; nothing else is ever replaced"
+        "--force", action="store_true", help="replace OUT if it is an artifact or empty, and nothing else"
     )
     parser.add_argument("--no-verify", action="store_true", help="do not compare with the original model")
     parser.add_argument("--int8", action="store_true", help="add int8 variants")
