@@ -8,8 +8,8 @@ imported inside ``run``. stdout carries data, stderr carries talk.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
