@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -13,9 +14,19 @@ from typing import BinaryIO
 from stonnx._workplace import Foreign, clear_stale, workplace
 from stonnx.errors import RunError, UsageError
 
-__all__ = ["check_folder_target", "staged_file", "staged_folder"]
+__all__ = ["check_folder_target", "staged_file", "staged_folder", "unwritable"]
 
 _FOREIGN_SHOWN = 3
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def unwritable(place: str | Path, error: OSError) -> RunError:
+    """What the machine says about a place, as an error that tells what was left behind."""
+    left = "; ".join(getattr(error, "__notes__", ["Nothing was left behind"]))
+    return RunError(
+        f"{place} cannot be written: {error.strerror or error}. {left}.",
+        hint="Free disk space or choose another place." if error.errno in _FULL else "Choose another place.",
+    )
 
 
 @contextlib.contextmanager
@@ -156,15 +167,7 @@ def _told(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise _unwritable(out, exc) from exc
-
-
-def _unwritable(out: Path, error: OSError) -> RunError:
-    left = "; ".join(getattr(error, "__notes__", ["Nothing was left behind"]))
-    return RunError(
-        f"{out} cannot be written: {error.strerror or error}. {left}.",
-        hint="Free disk space or choose another output folder.",
-    )
+        raise unwritable(out, exc) from exc
 
 
 @contextlib.contextmanager

@@ -141,6 +141,14 @@ def test_an_impossible_place_is_told_before_any_work(nothing_loads, capsys, targ
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
+def test_the_texts_are_not_overwritten(nothing_loads, capsys):
+    Path("texts.txt").write_text("precious\n")
+    Path("link.txt").symlink_to("texts.txt")
+    assert main(["encode", "A", "--file", "texts.txt", "--output", "link.txt", "--force"]) == 2
+    assert "file of the texts" in capsys.readouterr().err
+    assert Path("texts.txt").read_text() == "precious\n"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_told_before_any_work(nothing_loads, capsys):
     Path("locked").mkdir(mode=0o555)

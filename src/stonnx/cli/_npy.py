@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from stonnx._writing import staged_file
-from stonnx.errors import RunError, UsageError
+from stonnx._writing import staged_file, unwritable
+from stonnx.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,9 +142,4 @@ def _told(name: str) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        told = RunError(
-            f"{name} cannot be written: {error.strerror or error}.", hint="Free disk space or choose another place."
-        )
-        for note in getattr(error, "__notes__", ()):
-            told.add_note(note)
-        raise told from error
+        raise unwritable(name, error) from error

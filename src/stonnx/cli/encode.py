@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from stonnx.cli._arguments import positive_int
@@ -14,7 +15,7 @@ from stonnx.cli._console import Output, is_terminal
 from stonnx.cli._npy import is_stdout, npy_target, write_npy
 from stonnx.cli._text import plural
 from stonnx.cli._texts import texts_to_encode
-from stonnx.errors import RunError
+from stonnx.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", metavar="N", type=positive_int, help="threads (default: the usable cores)")
     parser.add_argument("--batch-tokens", metavar="N", type=positive_int, help="tokens per batch, at most")
-    parser.add_argument("--output", metavar="FILE.npy", help="write a float32 array, one row per text, instead")
+    parser.add_argument(
+        "--output",
+        metavar="FILE.npy",
+        help="write a float32 array, one row per text, instead; to a file, a named pipe or /dev/stdout",
+    )
     parser.add_argument("--force", action="store_true", help="let --output replace a file")
 
 
@@ -72,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         StonnxError: No texts, wrong options, a broken artifact, or an engine that failed.
     """
     output = Output.of(args)
+    _check_not_the_texts(args)
     # First of all: a place that cannot be written is known before a model is loaded.
     with nullcontext() if args.output is None else npy_target(args.output, force=args.force) as stream:
         texts = texts_to_encode(args.artifact, args.text, args.file)
@@ -81,6 +87,15 @@ def run(args: argparse.Namespace) -> int:
     if encoder.truncated_texts:
         output.say(f"note: {plural(encoder.truncated_texts, 'text')} cut to the model's {encoder.max_tokens} tokens")
     return 0
+
+
+def _check_not_the_texts(args: argparse.Namespace) -> None:
+    """See that ``--output`` does not take the place of the texts."""
+    if args.output is None or args.file is None:
+        return
+    texts, output = Path(args.file), Path(args.output)
+    if texts.is_file() and output.is_file() and texts.samefile(output):
+        raise UsageError("--output is the file of the texts; it would be lost.", hint="Name another file.")
 
 
 def _encode(
