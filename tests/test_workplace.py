@@ -310,3 +310,26 @@ def test_a_success_says_nothing(caplog):
         write_json(Path("a.json"), 2)
     assert caplog.text == ""
     assert names() == ["a.json"]
+
+
+def test_two_that_write_the_same_file_do_not_disturb_each_other():
+    with staged_file(Path("out"), force=True) as one, staged_file(Path("out"), force=True) as other:
+        one.write(b"one")
+        other.write(b"other")
+    assert Path("out").read_bytes() == b"one"
+    assert names() == ["out"]
+
+
+def test_a_name_taken_at_the_last_moment_is_not_replaced(monkeypatch):
+    checks = []
+
+    def look(path, target, *, force):
+        checks.append(path)
+        if len(checks) == 2:
+            target.write_bytes(b"precious")
+
+    monkeypatch.setattr(_writing, "_mode_to_keep", look)
+    with pytest.raises(UsageError, match="appeared meanwhile"), staged_file(Path("out"), force=False) as one:
+        one.write(b"one")
+    assert Path("out").read_bytes() == b"precious"
+    assert names() == ["out"]

@@ -60,6 +60,7 @@ def staged_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
         mode = _mode_to_keep(path, target, force=force)
         if mode is not None:
             new.chmod(mode)
+        if force:
             os.replace(new, target)
         else:
             _move_to_free_place(new, target)
