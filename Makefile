@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Extra words for the command behind `demo` and `test`, such as ARGS="-k encoder".
+# Extra words for the command behind `demo`, `test` and `kill-test`, such as ARGS="-k encoder".
 ARGS ?=
 # Extra pip options for PyTorch alone, such as the index of its CPU builds.
 TORCH_PIP_ARGS ?=
@@ -62,6 +62,10 @@ cli-reference: $(VENV)/.installed-dev ## Write docs/cli.md anew
 format: $(VENV)/.installed-dev ## Format the code and repair what ruff can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: kill-test
+kill-test: $(VENV)/.installed-dev ## Kill convert, tune and encode at 50 random moments each: nothing may be lost or left
+	$(BIN)/python scripts/kill_test.py $(ARGS)
 
 .PHONY: wheel-check
 wheel-check: $(VENV)/.installed-dev ## Build the wheel and prove that it works without PyTorch

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
 from stonnx._version import __version__
 from stonnx.errors import StonnxError
 
+TYPE_CHECKING = False  # as type checkers read it; importing typing takes longer than all the rest
 if TYPE_CHECKING:
     from stonnx.artifact import Artifact
     from stonnx.runtime import Encoder

@@ -1,24 +1,20 @@
-"""Files that appear whole or not at all, hashes, and paths that stay inside their folder."""
+"""JSON and text files, hashes, and paths that stay inside their folder."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from stonnx.errors import RunError, StonnxError, UsageError
+from stonnx._writing import staged_file
+from stonnx.errors import StonnxError
 
 __all__ = [
     "contained_path",
     "read_json",
     "sha256_file",
-    "staged_folder",
     "why_closed",
     "write_bytes",
     "write_json",
@@ -103,95 +99,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: a reader sees the old file or the new one; a link is replaced, not followed."""
+    """Write a file atomically: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, staged = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(staged).chmod(0o666 & ~_umask())
-        os.replace(staged, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(staged)
-        raise
+    with staged_file(path, force=True) as stream:
+        stream.write(content)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically, ASCII-escaped so that any string survives."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=True) + "\n")
-
-
-@contextlib.contextmanager
-def staged_folder(out: Path, *, force: bool = False) -> Iterator[Path]:
-    """Fill a staging folder that becomes ``out`` on success and vanishes otherwise.
-
-    The staging folder lies beside ``out``, so the final step is a rename. With ``force`` an
-    existing ``out`` is moved aside first and removed only once the new one is in place.
-
-    Args:
-        out: The folder to create.
-        force: Replace an existing folder instead of refusing it.
-
-    Yields:
-        The staging folder, empty.
-
-    Raises:
-        UsageError: ``out`` exists and ``force`` is False, or it is not a folder.
-        RunError: The place cannot be written, or the disk is full.
-    """
-    _check_target(out, force=force)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
-    except OSError as exc:
-        raise RunError(
-            f"{out.parent} cannot be written: {exc.strerror or exc}.", hint="Choose another output folder."
-        ) from exc
-    try:
-        staging.chmod(0o777 & ~_umask())
-        yield staging
-        _check_target(out, force=force)
-        _swap(staging, out)
-    except OSError as exc:
-        raise RunError(
-            f"Writing {out} failed: {exc.strerror or exc}. Nothing was left behind.",
-            hint="Free disk space or choose another output folder.",
-        ) from exc
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _check_target(out: Path, *, force: bool) -> None:
-    if not os.path.lexists(out):
-        return
-    if out.is_symlink() or not out.is_dir():
-        raise UsageError(f"{out} exists and is not a folder.", hint="Choose another output folder.")
-    if not force:
-        raise UsageError(
-            f"{out} exists already.",
-            hint="Choose another output folder, or replace it with force=True.",
-            cli_hint="Choose another output folder, or replace it with --force.",
-        )
-
-
-def _swap(staging: Path, out: Path) -> None:
-    """Rename ``staging`` to ``out``; an older ``out`` comes back if that fails."""
-    if not out.exists():
-        os.rename(staging, out)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old-", dir=out.parent))
-    os.rename(out, old / "folder")
-    try:
-        os.rename(staging, out)
-    except BaseException:
-        os.rename(old / "folder", out)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

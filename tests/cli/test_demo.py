@@ -65,3 +65,12 @@ def test_an_artifact_elsewhere_is_left_alone(fake_steps, artifact, capsys):
     assert main(["demo", "--model", make_model(), "--out", artifact]) == 2
     assert fake_steps == []
     assert "--keep" in capsys.readouterr().err
+
+
+def test_a_file_of_the_users_in_the_demos_own_artifact_is_kept(artifact, capsys):
+    Path("stonnx-demo").mkdir()
+    Path(artifact).rename("stonnx-demo/my-model-onnx")
+    Path("stonnx-demo/my-model-onnx/notes.txt").write_text("precious")
+    assert main(["demo", "--model", make_model()]) == 2
+    assert "did not write: notes.txt" in capsys.readouterr().err
+    assert Path("stonnx-demo/my-model-onnx/notes.txt").read_text() == "precious"

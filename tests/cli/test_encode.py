@@ -139,57 +139,6 @@ def test_nobody_gives_a_text(fake_encoder, capsys, monkeypatch, stdin):
     assert "no texts" in capsys.readouterr().err
 
 
-def test_an_array_file(fake_encoder, capsys):
-    assert main(["encode", "A", "ab", "abc", "--output", "v.npy"]) == 0
-    assert capsys.readouterr().out == "v.npy: 2 texts, 4 components each, float32\n"
-    vectors = np.load("v.npy", allow_pickle=False)
-    assert (vectors.dtype, vectors.shape, vectors[1, 0]) == (np.float32, (2, 4), 3)
-    assert [path.name for path in Path().iterdir()] == ["v.npy"]
-
-
-def test_an_array_file_as_json(fake_encoder, capsys):
-    assert main(["encode", "A", "ab", "--truncate-dim", "3", "--output", "v.npy", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {
-        "output": "v.npy",
-        "texts": 1,
-        "dimension": 3,
-        "dtype": "float32",
-        "truncated_texts": 0,
-    }
-
-
-def test_no_texts_make_an_empty_array(fake_encoder, capsys, monkeypatch):
-    piped(monkeypatch, "")
-    assert main(["encode", "A", "--output", "v.npy"]) == 0
-    assert np.load("v.npy").shape == (0, 4)
-
-
-def test_an_array_file_is_not_overwritten_unless_told(fake_encoder, capsys):
-    Path("v.npy").write_text("precious")
-    assert main(["encode", "A", "x", "--output", "v.npy"]) == 2
-    assert Path("v.npy").read_text() == "precious"
-    assert "--force" in capsys.readouterr().err
-    assert main(["encode", "A", "x", "--output", "v.npy", "--force"]) == 0
-    assert np.load("v.npy").shape == (1, 4)
-
-
-@pytest.mark.parametrize("target", ["missing/v.npy", "."])
-def test_an_impossible_place_is_told_before_any_work(fake_encoder, capsys, target, monkeypatch):
-    monkeypatch.setattr(fake_encoder, "load", lambda *args, **options: pytest.fail("loaded"))
-    assert main(["encode", "A", "x", "--output", target]) == 2
-
-
-def test_a_full_disk_leaves_nothing(fake_encoder, capsys, monkeypatch):
-    def full(stream, *args, **options):
-        stream.write(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "save", full)
-    assert main(["encode", "A", "x", "--output", "v.npy"]) == 6
-    assert "No space left on device" in capsys.readouterr().err
-    assert list(Path().iterdir()) == []
-
-
 def test_not_a_number_is_an_error(fake_encoder, capsys, monkeypatch):
     monkeypatch.setattr(fake_encoder, "encode", lambda *args, **options: np.full((1, 4), np.nan, np.float32))
     assert main(["encode", "A", "x"]) == 6

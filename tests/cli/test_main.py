@@ -122,7 +122,20 @@ sys.exit(",".join({heavy!r} & set(sys.modules)) or 0)
     assert result.returncode == 0, result.stderr
 
 
-def test_help_imports_no_verb():
-    code = "import sys, stonnx.cli; print(*sorted(m for m in sys.modules if m.startswith('stonnx.cli.')))"
+def test_the_package_imports_no_part_of_itself_before_it_can_catch_a_ctrl_c():
+    code = "import sys, stonnx.cli; print(*sorted(m for m in sys.modules if m.startswith('stonnx.')))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["stonnx.cli._arguments", "stonnx.cli._exit", "stonnx.cli._main"]
+    assert result.stdout.split() == ["stonnx._version", "stonnx.cli", "stonnx.errors"]
+
+
+def test_help_imports_no_verb():
+    code = """
+import sys
+from stonnx.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    sys.stderr.write(" ".join(sorted(m for m in sys.modules if m.startswith("stonnx.cli."))))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.split() == ["stonnx.cli._arguments", "stonnx.cli._exit", "stonnx.cli._main"]

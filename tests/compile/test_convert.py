@@ -90,11 +90,13 @@ def test_existing_out_is_refused_and_kept(source, tmp_path):
 
 def test_force_replaces_whole(source, tmp_path):
     out = tmp_path / "out"
-    out.mkdir()
-    (out / "old.txt").write_text("old")
+    convert(source, out, verify=False)
+    (out / "tokenizer.json").write_text("changed")
+    (out / ".stonnx-tune").mkdir()
+    (out / ".stonnx-tune" / "0123456789abcdef.json").write_text("{}")
     convert(source, out, force=True, verify=False)
-    assert not (out / "old.txt").exists()
-    Artifact.open(out)
+    Artifact.open(out).check_files()
+    assert not (out / ".stonnx-tune").exists()
     assert leftovers(tmp_path) == ["out", "source"]
 
 

@@ -105,6 +105,20 @@ def test_a_folder_that_cannot_be_written_is_a_warning(unverified, original, monk
     assert not Artifact.open(unverified).manifest.verified
 
 
+@pytest.mark.parametrize("name", ["golden.json", "report.json", "stonnx.json"])
+def test_nothing_is_written_through_links(unverified, original, tmp_path, caplog, name):
+    elsewhere = tmp_path / "elsewhere"
+    inside = unverified / name
+    elsewhere.write_bytes(inside.read_bytes() if inside.exists() else b"somebody's")
+    inside.unlink(missing_ok=True)
+    inside.symlink_to(elsewhere if name != "stonnx.json" else "manifest.json")
+    (unverified / "manifest.json").write_bytes(elsewhere.read_bytes())
+    before = snapshot(tmp_path)
+    assert not verify(unverified, against="org/model", keep=True).recorded
+    assert "symbolic link" in caplog.text
+    assert snapshot(tmp_path) == before
+
+
 def test_a_write_that_breaks_off_leaves_a_valid_artifact(unverified, original, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stonnx.artifact.codec import manifest_from_json, manifest_to_json
 from stonnx.artifact.fidelity_class import classify, keeps
 from stonnx.artifact.folder import Artifact, file_entries, file_entry, write_manifest
+from stonnx.artifact.foreign import foreign_files
 from stonnx.artifact.goldens import Goldens, read_goldens, write_goldens
 from stonnx.artifact.manifest import (
     INSTRUCTION_SETS,
@@ -45,6 +46,7 @@ __all__ = [
     "clean_text",
     "file_entries",
     "file_entry",
+    "foreign_files",
     "keeps",
     "manifest_from_json",
     "manifest_to_json",

@@ -7,6 +7,26 @@ imported inside ``run``. stdout carries data, stderr carries talk.
 
 from __future__ import annotations
 
-from stonnx.cli._main import main
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
+
+NOTHING_LEFT = "nothing half-written was left behind"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; see :func:`stonnx.cli._main.main`.
+
+    Even the imports are inside, so that an early Ctrl-C is told like a late one.
+    """
+    try:
+        from stonnx.cli._main import main as run
+
+        return run(argv)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"interrupted; {NOTHING_LEFT}\n")
+        return 130  # ExitCode.INTERRUPTED, which may not have been imported

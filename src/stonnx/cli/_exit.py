@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
 
+from stonnx.cli import NOTHING_LEFT
 from stonnx.errors import (
     ArtifactError,
     CheckpointError,
@@ -99,19 +100,21 @@ def report(error: BaseException) -> ExitCode:
 def _lines(error: BaseException, code: ExitCode) -> list[str]:
     from stonnx.cli._text import printable
 
+    notes = [_tidy(note) for note in getattr(error, "__notes__", ())]
     if isinstance(error, KeyboardInterrupt):
-        return ["interrupted; nothing half-written was left behind"]
+        return [f"interrupted; {'; '.join(notes) or NOTHING_LEFT}"]
+    told = [f"note: {note}" for note in notes]
     if isinstance(error, StonnxError):
-        lines = [f"error: {_tidy(error.message)}"]
+        lines = [f"error: {_tidy(error.message)}", *told]
         return lines if error.cli_hint is None else [*lines, f"hint: {_tidy(error.cli_hint)}"]
     if isinstance(error, MemoryError):
-        return ["error: The machine ran out of memory.", "hint: Close other programs or take a smaller model."]
+        return ["error: The machine ran out of memory.", *told, "hint: Close other programs or take a smaller model."]
     detail = printable(" ".join(str(error).split()))
     if code is ExitCode.RUN_FAILED:
-        return [f"error: {detail or type(error).__name__}"]
+        return [f"error: {detail or type(error).__name__}", *told]
     name = type(error).__name__
     what = f"{name}: {detail}" if detail else name
-    return [f"internal error: {what}; please report; set STONNX_TRACEBACK=1 for the traceback"]
+    return [f"internal error: {what}; please report; set STONNX_TRACEBACK=1 for the traceback", *told]
 
 
 def _tidy(text: str) -> str:

@@ -46,14 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: After ``--help``, with code 0.
     """
-    _clean_up_when_terminated()
-    try:
-        _prepare_streams()
-        code = _dispatch(sys.argv[1:] if argv is None else list(argv))
-        sys.stdout.flush()  # a full disk or a closed pipe shows here, not while Python exits
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the edge: everything becomes an exit code
-        return int(report(error))
-    return code
+    with _unwinding_signals() as came:
+        try:
+            _prepare_streams()
+            code = _dispatch(sys.argv[1:] if argv is None else list(argv))
+            sys.stdout.flush()  # a full disk or a closed pipe shows here, not while Python exits
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the edge: everything becomes an exit code
+            return _exit_code_after(error, came)
+        return code
 
 
 def verb_parser(verb: str) -> argparse.ArgumentParser:
@@ -159,14 +159,51 @@ def _fill_closed_streams() -> None:
     os.close(descriptor)
 
 
-def _clean_up_when_terminated() -> None:
-    """SIGTERM (a container that stops) unwinds like Ctrl-C does, so that nothing half-written stays behind."""
+@contextlib.contextmanager
+def _unwinding_signals() -> Iterator[list[int]]:
+    """SIGTERM (a container that stops) and SIGHUP (a terminal that closes) unwind the command like Ctrl-C does.
+
+    So nothing half-written stays behind. A signal that the process was started to ignore, as by nohup, is ignored.
+
+    Yields:
+        The signals that came, in order.
+    """
+    came: list[int] = []
+
+    def unwind(number: int, _frame: object) -> None:
+        came.append(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if len(came) == 1:  # a second one must not disturb the cleaning up
+            raise SystemExit(128 + number)
+
+    before = {}
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, unwind)
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _terminate(signum: int, _frame: object) -> None:
-    raise SystemExit(128 + signum)
+def _exit_code_after(error: BaseException, came: Sequence[int]) -> int:
+    """Report an error; where a signal came first, that is what ended the command.
+
+    An extension module that is interrupted while it is imported says ImportError, whatever the reason was.
+    """
+    if not came or isinstance(error, KeyboardInterrupt):
+        return int(report(error))
+    if came[0] != signal.SIGINT:
+        return 128 + came[0]
+    interrupt = KeyboardInterrupt()
+    interrupt.__cause__ = error
+    for note in getattr(error, "__notes__", ()):
+        interrupt.add_note(note)
+    return int(report(interrupt))
 
 
 @contextlib.contextmanager

@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("source", metavar="SOURCE", help="a model folder, or a hub id: org/name, or org/name@revision")
     parser.add_argument("out", metavar="OUT", help="the folder to create; it appears whole or not at all")
-    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    parser.add_argument(
+        "--force", action="store_true", help="replace OUT if it is an artifact or empty, and nothing else"
+    )
     parser.add_argument("--no-verify", action="store_true", help="do not compare with the original model")
     parser.add_argument("--int8", action="store_true", help="add int8 variants")
     add_text_file(parser, "--calibrate", "with --int8, texts to calibrate on: ", default="shipped ones")

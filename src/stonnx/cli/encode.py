@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from contextlib import nullcontext
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from stonnx.cli._arguments import positive_int
 from stonnx.cli._console import Output, is_terminal
-from stonnx.cli._npy import check_target, write_npy
+from stonnx.cli._npy import is_stdout, npy_target, write_npy
 from stonnx.cli._text import plural
 from stonnx.cli._texts import add_text_file, texts_to_encode, utf8_text
-from stonnx.errors import RunError
+from stonnx.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", metavar="N", type=positive_int, help="threads (default: the usable cores)")
     parser.add_argument("--batch-tokens", metavar="N", type=positive_int, help="tokens per batch, at most")
-    parser.add_argument("--output", metavar="FILE.npy", help="write a float32 array, one row per text, instead")
+    parser.add_argument(
+        "--output",
+        metavar="FILE.npy",
+        help="write a float32 array, one row per text, instead; to a file, a named pipe or /dev/stdout",
+    )
     parser.add_argument("--force", action="store_true", help="let --output replace a file")
 
 
@@ -81,26 +86,45 @@ def run(args: argparse.Namespace) -> int:
         StonnxError: No texts, wrong options, a broken artifact, or an engine that failed.
     """
     output = Output.of(args)
-    if args.output is not None:
-        check_target(Path(args.output), force=args.force)
-    texts = texts_to_encode(args.artifact, args.text, args.file, jsonl=args.jsonl)
+    _check_not_the_texts(args)
+    # First of all: a place that cannot be written is known before a model is loaded.
+    with nullcontext() if args.output is None else npy_target(args.output, force=args.force) as stream:
+        texts = texts_to_encode(args.artifact, args.text, args.file, jsonl=args.jsonl)
+        shape, encoder = _encode(output, args, texts, stream)
+    if shape is not None:
+        _tell_file(output, args, shape, truncated_texts=encoder.truncated_texts)
+    if encoder.truncated_texts:
+        output.say(f"note: {plural(encoder.truncated_texts, 'text')} cut to the model's {encoder.max_tokens} tokens")
+    return 0
+
+
+def _check_not_the_texts(args: argparse.Namespace) -> None:
+    """See that ``--output`` does not take the place of the texts."""
+    if args.output is None or args.file is None:
+        return
+    texts, output = Path(args.file), Path(args.output)
+    if texts.is_file() and output.is_file() and texts.samefile(output):
+        raise UsageError("--output is the file of the texts; it would be lost.", hint="Name another file.")
+
+
+def _encode(
+    output: Output, args: argparse.Namespace, texts: Iterable[str], stream: BinaryIO | None
+) -> tuple[tuple[int, int] | None, Encoder]:
+    """Encode to where the embeddings are wanted: the shape of what the stream got, and the encoder, closed."""
     from stonnx.runtime import Encoder
 
     encoder = Encoder.load(args.artifact, variant=args.variant, threads=args.threads)
+    shape = None
     try:
-        if args.output is not None:
-            _to_file(output, args, encoder, texts)
+        if stream is not None:
+            shape = write_npy(stream, _chunks(args, encoder, texts), name=args.output)
         elif output.json_mode or not is_terminal(sys.stdout):
             _to_json_lines(args, encoder, texts)
         else:
             _to_terminal(output, args, encoder, list(texts))
-        if encoder.truncated_texts:
-            output.say(
-                f"note: {plural(encoder.truncated_texts, 'text')} cut to the model's {encoder.max_tokens} tokens"
-            )
     finally:
         encoder.close()
-    return 0
+    return shape, encoder
 
 
 def _vectors(args: argparse.Namespace, encoder: Encoder, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
@@ -125,36 +149,45 @@ def _vectors(args: argparse.Namespace, encoder: Encoder, texts: Iterable[str]) -
         yield vectors
 
 
+def _chunks(args: argparse.Namespace, encoder: Encoder, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+    """As ``_vectors``, with an empty chunk for no texts, so that there is one in any case."""
+    chunks = _vectors(args, encoder, texts)
+    first = next(chunks, None)
+    return chain((encoder.encode([], truncate_dim=args.truncate_dim) if first is None else first,), chunks)
+
+
 def _to_json_lines(args: argparse.Namespace, encoder: Encoder, texts: Iterable[str]) -> None:
     index = 0
-    for vectors in _vectors(args, encoder, texts):
-        for vector in vectors.tolist():
-            numbers = ", ".join(f"{component:.9g}" for component in vector)
-            sys.stdout.write(f'{{"index": {index}, "embedding": [{numbers}]}}\n')
-            index += 1
-        sys.stdout.flush()
+    try:
+        for vectors in _vectors(args, encoder, texts):
+            for vector in vectors.tolist():
+                numbers = ", ".join(f"{component:.9g}" for component in vector)
+                sys.stdout.write(f'{{"index": {index}, "embedding": [{numbers}]}}\n')
+                index += 1
+            sys.stdout.flush()
+    except BaseException as error:
+        if index:
+            error.add_note(f"stdout got {plural(index, 'embedding')}, not all")
+        raise
 
 
-def _to_file(output: Output, args: argparse.Namespace, encoder: Encoder, texts: Iterable[str]) -> None:
-    import numpy as np
-
-    chunks = list(_vectors(args, encoder, texts))
-    vectors = np.concatenate(chunks) if chunks else encoder.encode([], truncate_dim=args.truncate_dim)
-    path = Path(args.output)
-    write_npy(path, vectors, force=args.force)
-    count, dimension = vectors.shape
-    if output.json_mode:
+def _tell_file(output: Output, args: argparse.Namespace, shape: tuple[int, int], *, truncated_texts: int) -> None:
+    count, dimension = shape
+    line = f"{args.output}: {plural(count, 'text')}, {dimension} components each, float32"
+    if is_stdout(args.output):  # it holds the array, so that nothing else may be there
+        output.say(line)
+    elif output.json_mode:
         output.data(
             {
-                "output": str(path),
+                "output": args.output,
                 "texts": count,
                 "dimension": dimension,
                 "dtype": "float32",
-                "truncated_texts": encoder.truncated_texts,
+                "truncated_texts": truncated_texts,
             }
         )
     else:
-        output.line(f"{path}: {plural(count, 'text')}, {dimension} components each, float32")
+        output.line(line)
 
 
 def _to_terminal(output: Output, args: argparse.Namespace, encoder: Encoder, texts: list[str]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import onnx
 
-from stonnx._io import staged_folder
 from stonnx._version import __version__
 from stonnx.artifact import Manifest, Source, TokenizerSpec, Variant, file_entries, write_manifest
 from stonnx.checkpoint import ModelSpec, SourceFolder, Weights, read_model, resolve_source
@@ -18,6 +17,7 @@ from stonnx.compile.float_variants import openvino_variants
 from stonnx.compile.folder import write_model_folder
 from stonnx.compile.int8 import Int8Variants, author_int8
 from stonnx.compile.stages import describe_stages
+from stonnx.compile.target import artifact_staging, check_target
 from stonnx.compile.verification import verify_staging, why_not
 from stonnx.graph import Blueprint, WeightFile, author_graph, draw
 from stonnx.graph.dialects import Dialect, OrtCpu, Portable
@@ -92,14 +92,16 @@ def convert(
     Args:
         source: A model folder, or a hub id ``org/name[@revision]``.
         out: The folder to create, whole or not at all.
-        force: Replace an existing ``out``, atomically.
+        force: Replace an older artifact, or an empty folder, atomically. A folder that holds anything else is
+            never replaced.
         verify: False leaves the verification out.
         int8: Add int8 variants, as close to the original as they get; ONNX Runtime is needed for it.
         calibration_texts: With ``int8``, texts like those to be encoded; None for shipped ones.
         on_step: Called with a short sentence before each step.
 
     Raises:
-        UsageError: ``out`` exists and ``force`` is False, or ``calibration_texts`` is empty.
+        UsageError: ``out`` exists and ``force`` is False; it holds what stonnx did not write; it is the source,
+            contains it or lies in it; or ``calibration_texts`` is empty.
         MissingExtraError: ``int8``, and onnxruntime is not installed.
         CheckpointError: The source is not a model folder, or is damaged.
         UnsupportedModelError: The architecture, a module or an option is not authored.
@@ -108,9 +110,11 @@ def convert(
     """
     clock = _Clock(on_step or _silent)
     out = Path(out)
-    with staged_folder(out, force=force) as staging, ExitStack() as stack:
+    check_target(out, source=source, force=force)  # at once, not after a download
+    with ExitStack() as stack:
         with clock.step("read", f"reading {source}"):
             folder = resolve_source(source)
+            staging = stack.enter_context(artifact_staging(out, source=folder.path, force=force))
             spec = read_model(folder)
             weights = stack.enter_context(Weights.open(folder, spec.transformer_path))
             blueprint = draw(spec, weights)

@@ -9,7 +9,8 @@ from stonnx._io import write_json
 from stonnx.artifact import Goldens, Manifest, Variant, classify, file_entry, write_goldens, write_manifest
 from stonnx.artifact.fidelity_class import CLASSES
 from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME
-from stonnx.artifact.manifest import FidelityClass
+from stonnx.artifact.manifest import MANIFEST_NAME, FidelityClass
+from stonnx.errors import ArtifactError
 from stonnx.verify.report import Report, VariantReport
 
 __all__ = ["given_class", "record_verification"]
@@ -44,9 +45,12 @@ def record_verification(folder: Path, manifest: Manifest, goldens: Goldens, repo
         The manifest as it was written.
 
     Raises:
-        ArtifactError: Figures do not keep the class of their variant.
+        ArtifactError: Figures do not keep the class of their variant, or what is to be written is a link.
         OSError: The folder cannot be written.
     """
+    for name in (GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME, _REPORT, MANIFEST_NAME):
+        if (folder / name).is_symlink():  # into a cache that others share, or anywhere
+            raise ArtifactError(f"{folder / name} is a symbolic link, which is not written through.")
     write_goldens(folder, goldens)
     write_json(folder / _REPORT, report.to_json())
     names = (GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME, _REPORT)

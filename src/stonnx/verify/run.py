@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stonnx.artifact import Artifact, Goldens, Variant
 from stonnx.artifact.fidelity_class import CLASSES
 from stonnx.artifact.machine import describe_machine
-from stonnx.errors import UsageError
+from stonnx.errors import StonnxError, UsageError
 from stonnx.runtime import Encoder, usable_cores
 from stonnx.runtime.loading import why_not_here
 from stonnx.verify.measure import measure_variant, pair_cosines
@@ -112,8 +112,8 @@ def _recorded(artifact: Artifact, goldens: Goldens, report: Report) -> bool:
     )
     try:
         record_verification(artifact.path, manifest, goldens, replace(report, variants=settled, recorded=True))
-    except OSError as exc:
-        _LOG.warning("The verification cannot be recorded in %s: %s", artifact.path, exc.strerror or exc)
+    except (OSError, StonnxError) as exc:
+        _LOG.warning("The verification cannot be recorded in %s: %s", artifact.path, exc)
         return False
     return True
 
