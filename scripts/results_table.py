@@ -22,8 +22,10 @@ PEER_RUNS = (
     "all-MiniLM-L6-v2-few-sides",
     "all-mpnet-base-v2",
     "m3e-base",
+    "all-MiniLM-L6-v2-openvino-variants",
 )
-MACHINE = "amd-epyc"  # the processor whose results the READMEs show
+MACHINE = "amd-epyc"  # the processor whose results the first table shows
+PEER_MACHINES = (MACHINE, "intel-r-xeon-r-processor")  # one with AVX2 alone, one with VNNI, bfloat16 and AMX
 BEGIN, END = "<!-- results: begin, written by scripts/results_table.py -->", "<!-- results: end -->"
 
 WORDS = {
@@ -46,8 +48,11 @@ WORDS = {
         "the same texts, and how close the vectors are (fidelity class; lowest cosine):",
         "texts": "{model}, {texts:,} texts",
         "below": "below all classes",
-        "more": "The whole tables, with lengths, latency and memory, are in [docs/benchmarks.md](docs/benchmarks.md). "
-        "{cpu} with {sets}: without VNNI and bfloat16, int8 gains less than on a processor that has them.",
+        "peers_again": "The same on a processor with VNNI, bfloat16 and AMX ({cpu}, {cores} cores), where torch, "
+        "OpenVINO and int8 all gain:",
+        "more": "The whole tables, with lengths, latency, memory and every command, are in "
+        "[docs/benchmarks.md](docs/benchmarks.md). {cpu} with {sets}: without VNNI and bfloat16, int8 gains less than "
+        "on a processor that has them, which the next table shows.",
     },
     "README.zh-CN.md": {
         "head": "| | stonnx（fp32） | sentence-transformers {st} | 倍数（最低到最高一轮） |",
@@ -68,8 +73,10 @@ WORDS = {
         "以及向量有多接近（保真等级；最低余弦）：",
         "texts": "{model}，{texts:,} 条文本",
         "below": "低于所有等级",
-        "more": "完整的表格（长度、延迟、内存）见 [docs/benchmarks.md](docs/benchmarks.md)。"
-        "{cpu}（{sets}）：没有 VNNI 和 bfloat16，int8 的收益比有这些指令的处理器小。",
+        "peers_again": "同样的比较，在有 VNNI、bfloat16 和 AMX 的处理器上（{cpu}，{cores} 核），"
+        "torch、OpenVINO 和 int8 都更快：",
+        "more": "完整的表格（长度、延迟、内存和每条命令）见 [docs/benchmarks.md](docs/benchmarks.md)。"
+        "{cpu}（{sets}）：没有 VNNI 和 bfloat16，int8 的收益比有这些指令的处理器小，见下一张表。",
     },
 }
 
@@ -121,12 +128,16 @@ def table(words: dict[str, str]) -> str:
     below += words["peer"].format(peer=peer["sentence-transformers"], optimum=peer["optimum-onnx"])
     below += words["commands"]
     commands = [result["command"] for result in (*encodes, convert, startup)]
-    return "\n".join([*lines, "", below, "", "```sh", *commands, "```", *peer_table(words)])
+    first, *others = (peer_table(words, machine) for machine in PEER_MACHINES)
+    return "\n".join([*lines, "", below, "", "```sh", *commands, "```", *first, *(line for t in others for line in t)])
 
 
-def peer_table(words: dict[str, str]) -> list[str]:
-    """Speed and fidelity of every side on every model that was measured, the fastest first; nothing without results."""
-    found = [load(f"peers-{run}") for run in PEER_RUNS if (RESULTS / f"peers-{run}-{MACHINE}.json").is_file()]
+def peer_table(words: dict[str, str], cpu: str) -> list[str]:
+    """Speed and fidelity of every side on every model measured on a processor, the fastest first; nothing without any.
+
+    Only the first processor's table has its commands below it; all of them are in docs/benchmarks.md.
+    """
+    found = [load(f"peers-{run}", cpu) for run in PEER_RUNS if (RESULTS / f"peers-{run}-{cpu}.json").is_file()]
     if not found:
         return []
     cells: dict[str, list[str]] = {}
@@ -137,16 +148,21 @@ def peer_table(words: dict[str, str]) -> list[str]:
     ratios = [{s["title"]: s.get("mix", {}).get("ratio", 0.0) for s in result["results"]["sides"]} for result in found]
     titles = sorted(cells, key=lambda title: [-of.get(title, 0.0) for of in ratios])
     machine = found[0]["machine"]
-    more = words["more"].format(cpu=machine["cpu"], sets=", ".join(machine["instruction_sets"]))
-    return [
+    above = words["peers" if cpu == MACHINE else "peers_again"]
+    rows = [
         "",
-        words["peers"],
+        above.format(cpu=machine["cpu"], cores=machine["usable_cores"]),
         "",
         row("", *(words["texts"].format(**result["results"]) for result in found)),
         "|---" * (len(found) + 1) + "|",
         *(row(f"**{title}**" if title.startswith("stonnx") else title, *cells[title]) for title in titles),
+    ]
+    if cpu != MACHINE:
+        return rows
+    return [
+        *rows,
         "",
-        more,
+        words["more"].format(cpu=machine["cpu"], sets=", ".join(machine["instruction_sets"])),
         "",
         "```sh",
         *(peer_command(result) for result in found),
@@ -168,9 +184,9 @@ def peer_cell(side: dict[str, Any], words: dict[str, str]) -> str:
     return f"{side['mix']['ratio']:.2f} × ({name}; {shown})"
 
 
-def load(name: str) -> dict[str, Any]:
-    """A recorded result."""
-    path = RESULTS / f"{name}-{MACHINE}.json"
+def load(name: str, cpu: str = MACHINE) -> dict[str, Any]:
+    """A recorded result of a processor."""
+    path = RESULTS / f"{name}-{cpu}.json"
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return result
 
