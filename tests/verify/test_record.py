@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from stonnx import Encoder
 from stonnx.artifact import Artifact, Fidelity, Goldens, file_entries, write_manifest
 from stonnx.compile import convert
 from stonnx.testing import make_tiny_model
-from stonnx.verify import Original, VariantReport, given_class, probe_texts, verify
+from stonnx.verify import Original, VariantReport, given_class, measure_variant, probe_texts, verify
 
 pytest.importorskip("onnxruntime")
 
@@ -31,8 +32,6 @@ def converted(tmp_path_factory):
 
 @pytest.fixture
 def unverified(converted, tmp_path):
-    import shutil
-
     shutil.copytree(converted[0], tmp_path / "out")
     return tmp_path / "out"
 
@@ -47,7 +46,15 @@ def original(converted, monkeypatch):
         goldens = Goldens(texts=chosen, vectors=vectors + np.float32(run_original.spoil), reference={"torch": "2"})
         return Original(encoder=FakeReference(), goldens=goldens, bare_folder=None)
 
-    run_original.spoil = 0.0
+    def measured(encoder, goldens, **options):
+        found = measure(encoder, goldens, **options)
+        if encoder.variant.name == run_original.broken:
+            return replace(found, measured_class=None, failures=("mean cosine 0.5 is below 0.999",))
+        return found
+
+    measure = measure_variant
+    monkeypatch.setattr("stonnx.verify.run.measure_variant", measured)
+    run_original.spoil, run_original.broken = 0.0, None
     monkeypatch.setattr("stonnx.verify.run.run_original", run_original)
     return run_original
 
@@ -103,6 +110,26 @@ def test_a_folder_that_cannot_be_written_is_a_warning(unverified, original, monk
     assert "cannot be recorded" in caplog.text
     assert "No space left" in caplog.text
     assert not Artifact.open(unverified).manifest.verified
+
+
+def test_recording_settles_the_variants_as_converting_does(unverified, original):
+    """One that keeps no class is taken out with its files; the rest is verified."""
+    manifest = Artifact.open(unverified).manifest
+    broken = replace(
+        manifest.variants[1], name="broken", precision="int8", graph="onnx/broken.onnx", fidelity_class="high"
+    )
+    shutil.copyfile(unverified / manifest.variants[1].graph, unverified / broken.graph)
+    broken = replace(broken, files=(broken.graph, *manifest.variants[1].files[1:]), inputs=broken.inputs)
+    manifest = replace(manifest, variants=(*manifest.variants, broken), files=file_entries(unverified))
+    write_manifest(unverified, manifest)
+    original.broken = "broken"
+    report = verify(unverified, against="org/model", keep=True)
+    assert (report.passed, report.recorded) == (True, True)
+    assert "broken was left out" in [note.partition(":")[0] for note in report.notes]
+    artifact = Artifact.open(unverified)
+    assert artifact.manifest.verified
+    assert "broken" not in {variant.name for variant in artifact.manifest.variants}
+    assert not (unverified / "onnx" / "broken.onnx").exists()
 
 
 @pytest.mark.parametrize("name", ["golden.json", "report.json", "stonnx.json"])

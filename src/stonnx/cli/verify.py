@@ -86,6 +86,8 @@ def _print(output: Output, artifact: str, report: Report) -> None:
     output.text()
     if report.passed:
         output.text(f"PASS: every variant{' that can run here' if report.skipped else ''} keeps its class.")
+        for note in report.notes:
+            output.item(note)
         if report.recorded:
             output.text("Recorded: the artifact is verified from now on, and carries the original's vectors.")
     else:

@@ -133,7 +133,7 @@ def convert(
         if reason is None:
             with clock.step("verify", "verifying against sentence-transformers"):
                 found = verify_staging(folder.path, staging, manifest, on_step=clock.on_step)
-            manifest, report, more = found.manifest, found.report, found.notes
+            manifest, report, more = found.manifest, found.report, found.report.notes
         else:
             manifest, more = replace(manifest, files=file_entries(staging)), (reason,)
             write_manifest(staging, manifest)

@@ -6,15 +6,17 @@ from stonnx.verify.measure import measure_variant
 from stonnx.verify.original import BareFolder, Original, make_goldens, run_original
 from stonnx.verify.pairs import LabelledPair, read_pairs
 from stonnx.verify.probes import probe_texts
-from stonnx.verify.record import given_class, record_verification
+from stonnx.verify.record import record_verification
 from stonnx.verify.report import Report, SkippedVariant, Tolerance, VariantReport
 from stonnx.verify.run import verify
+from stonnx.verify.settle import Settled, given_class, settle
 
 __all__ = [
     "BareFolder",
     "LabelledPair",
     "Original",
     "Report",
+    "Settled",
     "SkippedVariant",
     "Tolerance",
     "VariantReport",
@@ -25,5 +27,6 @@ __all__ = [
     "read_pairs",
     "record_verification",
     "run_original",
+    "settle",
     "verify",
 ]

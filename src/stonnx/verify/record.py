@@ -6,28 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from stonnx._io import write_json
-from stonnx.artifact import Goldens, Manifest, Variant, classify, file_entry, write_goldens, write_manifest
-from stonnx.artifact.fidelity_class import CLASSES
+from stonnx.artifact import Goldens, Manifest, Variant, file_entry, write_goldens, write_manifest
 from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME
-from stonnx.artifact.manifest import MANIFEST_NAME, FidelityClass
+from stonnx.artifact.manifest import MANIFEST_NAME
 from stonnx.errors import ArtifactError
 from stonnx.verify.report import Report, VariantReport
 
-__all__ = ["given_class", "record_verification"]
+__all__ = ["record_verification"]
 
 _REPORT = "report.json"
-
-
-def given_class(found: VariantReport) -> FidelityClass | None:
-    """The class that a variant is written with; None for none.
-
-    Chance is allowed for where a class is to be kept on other texts; a class is given only where the figures reach it
-    as they are.
-    """
-    if found.fidelity_class == "exact" or found.measured_class is None:
-        return found.measured_class
-    reached = classify(found.fidelity)
-    return None if reached is None else max(found.measured_class, reached, key=CLASSES.index)
 
 
 def record_verification(folder: Path, manifest: Manifest, goldens: Goldens, report: Report) -> Manifest:

@@ -95,6 +95,7 @@ class Report:
         variants: One entry per variant that ran.
         skipped: The variants that cannot run here.
         bare_folder: What sentence-transformers makes of the source without stonnx's help, where that is something else.
+        notes: What was decided about variants while they were recorded, one sentence each.
         recorded: Whether the artifact was marked as verified because of this report.
     """
 
@@ -105,6 +106,7 @@ class Report:
     variants: tuple[VariantReport, ...]
     skipped: tuple[SkippedVariant, ...] = ()
     bare_folder: BareFolder | None = None
+    notes: tuple[str, ...] = ()
     recorded: bool = False
 
     @property

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.artifact import Artifact, Goldens, Variant
-from stonnx.artifact.fidelity_class import CLASSES
 from stonnx.artifact.machine import describe_machine
 from stonnx.errors import StonnxError, UsageError
 from stonnx.runtime import Encoder, usable_cores
@@ -19,8 +18,9 @@ from stonnx.runtime.loading import why_not_here
 from stonnx.verify.measure import measure_variant, pair_cosines
 from stonnx.verify.original import BareFolder, run_original
 from stonnx.verify.pairs import LabelledPair
-from stonnx.verify.record import given_class, record_verification
+from stonnx.verify.record import record_verification
 from stonnx.verify.report import Report, SkippedVariant, Tolerance, VariantReport
+from stonnx.verify.settle import settle
 
 __all__ = ["verify"]
 
@@ -60,7 +60,8 @@ def verify(
         texts: Further texts to compare on, besides the probe texts; they need ``against``.
         pairs: Labelled pairs for Spearman's rank correlation.
         keep: Record a verification against the original in an artifact that is unverified, if it passes: the goldens,
-            the figures, and that it is verified. Not with ``texts``, which belong to the user.
+            the figures, and that it is verified. As while converting, variants that are not float32 get the class that
+            they keep, and those that keep none are taken out. Not with ``texts``, which belong to the user.
         on_step: Called with a short sentence before each step.
 
     Raises:
@@ -89,33 +90,32 @@ def verify(
         skipped=skipped,
         bare_folder=target.bare_folder,
     )
-    if keep and against is not None and not texts:
-        return replace(report, recorded=_recorded(opened, target.goldens, report))
+    if keep and against is not None and not texts and _is_open(opened, report):
+        return _recorded(opened, target.goldens, report)
     return report
 
 
-def _recorded(artifact: Artifact, goldens: Goldens, report: Report) -> bool:
-    """Record a verification that passed in an unverified artifact; whether that was done."""
+def _is_open(artifact: Artifact, report: Report) -> bool:
+    """Whether an artifact is unverified, and the report has what it takes to change that."""
     manifest = artifact.manifest
-    if manifest.verified or not report.passed or report.variants[0].name != manifest.variants[0].name:
-        return False
-    if artifact.goldens() is not None:  # it is unverified all the same: whoever made it knows why
-        return False
-    given = [(variant, given_class(variant)) for variant in report.variants]
-    if doubtful := [variant.name for variant, name in given if name is None]:
-        _LOG.warning("Not recorded: the figures of %s are within chance of no class", ", ".join(doubtful))
-        return False
-    settled = tuple(
-        replace(variant, fidelity_class=max(variant.fidelity_class, name, key=CLASSES.index))
-        for variant, name in given
-        if name is not None
-    )
+    # Goldens in an unverified artifact: whoever made it knows why.
+    return not manifest.verified and report.variants[0].name == manifest.variants[0].name and not artifact.goldens()
+
+
+def _recorded(artifact: Artifact, goldens: Goldens, report: Report) -> Report:
+    """Settle the variants of an unverified artifact and record that; the report of what is there afterwards."""
+    settled = settle(report, artifact.manifest)
+    if not settled.report.passed:
+        return report
+    proven = replace(settled.report, recorded=True)
     try:
-        record_verification(artifact.path, manifest, goldens, replace(report, variants=settled, recorded=True))
+        record_verification(artifact.path, settled.manifest, goldens, proven)
+        for name in settled.unused:
+            artifact.file(name).unlink()
     except (OSError, StonnxError) as exc:
         _LOG.warning("The verification cannot be recorded in %s: %s", artifact.path, exc)
-        return False
-    return True
+        return report
+    return proven
 
 
 def _sorted_out(variants: tuple[Variant, ...]) -> tuple[tuple[Variant, ...], tuple[SkippedVariant, ...]]:
