@@ -1,9 +1,8 @@
-"""The openvino package: imported without its telemetry, and its settings."""
+"""The openvino package, and its settings."""
 
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from types import ModuleType
 
@@ -16,7 +15,6 @@ from stonnx.runtime.cores import usable_cores
 
 __all__ = ["compile_settings", "import_openvino"]
 
-_TELEMETRY = "openvino_telemetry"
 _lock = threading.Lock()
 
 # What a variant may set, and to which values; what it leaves out is set all the same. OpenVINO's own defaults would
@@ -30,22 +28,11 @@ _OPTIONS = {
 def import_openvino() -> ModuleType:
     """The ``openvino`` package, ready to be used by several threads.
 
-    On import it reports itself to an analytics server, unasked: ``openvino.tools.ovc`` forks a process for it and
-    leaves an id in the home folder. That happens through the package ``openvino_telemetry``, for which it has a stub
-    of its own where that is missing; so it is made to be missing.
-
     Raises:
         MissingExtraError: openvino is not installed.
     """
     with _lock:
-        hidden = _TELEMETRY not in sys.modules
-        if hidden:
-            sys.modules[_TELEMETRY] = None  # type: ignore[assignment] # an import of it fails from here on
-        try:
-            openvino = require("openvino", extra="openvino", purpose="run models with OpenVINO")
-        finally:
-            if hidden:
-                sys.modules.pop(_TELEMETRY, None)
+        openvino = require("openvino", extra="openvino", purpose="run models with OpenVINO")
         # Its bindings set up NumPy at first use, and two threads that come first at once wait for each other for ever.
         _ = openvino.Tensor(np.zeros(1, dtype=np.int64)).data
         return openvino
