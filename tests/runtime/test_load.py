@@ -256,3 +256,10 @@ class TestEngine:
         engine.close()
         with pytest.raises(RunError, match="closed"):
             engine.run(Batch(input_ids=np.array([[1]])))
+
+
+def test_onnxruntime_takes_no_options(make_artifact):
+    variants = make_artifact().manifest.variants
+    artifact = make_artifact(variants=(dataclasses.replace(variants[0], options={"intra_op_num_threads": "9"}),))
+    with pytest.raises(ArtifactError, match=r"'fp32' sets intra_op_num_threads='9' for ONNX Runtime; .* none"):
+        Encoder.load(artifact)

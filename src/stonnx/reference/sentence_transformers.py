@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from stonnx._extras import available, require
 from stonnx.artifact import clean_text
+from stonnx.artifact.thread_limit import check_threads
 from stonnx.errors import RunError
 from stonnx.reference.bare_folder import readable_folder
 
@@ -48,13 +50,14 @@ class ReferenceEncoder:
         Raises:
             MissingExtraError: torch or sentence-transformers is not installed.
             RunError: sentence-transformers cannot load the folder.
+            UsageError: ``threads`` is below 1, or many more than there are cores.
         """
         purpose = "run the original model"
         torch = require("torch", extra="reference", purpose=purpose)
         library = require("sentence_transformers", extra="reference", purpose=purpose)
         require("transformers.utils.logging", extra="reference", purpose=purpose).disable_progress_bar()
         if threads is not None:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(check_threads(threads, cores=os.cpu_count() or 1))
         with ExitStack() as stack:
             path = Path(source)
             options = _hub_options(str(source))

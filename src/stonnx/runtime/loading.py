@@ -11,6 +11,7 @@ from stonnx.artifact.onnx_check import check_graph
 from stonnx.errors import StonnxError, UnsupportedModelError, UsageError
 from stonnx.runtime.engines import ENGINES, engine_installed, open_engine
 from stonnx.runtime.engines.base import Engine
+from stonnx.runtime.shortages import check_threads_start, naming_shortages
 from stonnx.runtime.tokenize import TextTokenizer
 
 __all__ = ["choose_variant", "open_checked", "why_not_here"]
@@ -84,7 +85,14 @@ def open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple
         ArtifactError: A file was changed or is damaged.
         MissingExtraError: The engine is not installed.
         UnsupportedModelError: The engine is unknown, or the CPU lacks the instructions that the variant needs.
+        RunError: The system gives too little memory, or too few threads.
     """
+    with naming_shortages():
+        check_threads_start(threads)
+        return _open_checked(artifact, variant, threads=threads)
+
+
+def _open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple[Engine, TextTokenizer]:
     if not _cpu_suffices(variant):
         raise UnsupportedModelError(
             f"The variant {variant.name!r} needs a CPU with {_either(variant.instruction_sets)}; {_this_cpu()}.",

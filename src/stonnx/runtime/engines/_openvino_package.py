@@ -10,8 +10,8 @@ import numpy as np
 
 from stonnx._extras import require
 from stonnx.artifact.manifest import Variant
-from stonnx.errors import ArtifactError
 from stonnx.runtime.cores import usable_cores
+from stonnx.runtime.engines._options import check_options
 
 __all__ = ["compile_settings", "import_openvino"]
 
@@ -48,13 +48,7 @@ def compile_settings(variant: Variant, *, threads: int) -> dict[str, object]:
     Raises:
         ArtifactError: An option is unknown, or has a value that is not allowed.
     """
-    for name, value in variant.options.items():
-        if name not in _OPTIONS or not _OPTIONS[name][1].fullmatch(value):
-            known = ", ".join(f"{key} ({pattern.pattern})" for key, (_, pattern) in _OPTIONS.items())
-            raise ArtifactError(
-                f"The variant {variant.name!r} sets {name}={value!r} for OpenVINO; allowed are {known}.",
-                hint="Convert the model again.",
-            )
+    check_options(variant, {name: pattern for name, (_, pattern) in _OPTIONS.items()}, engine="OpenVINO")
     # Fewer threads than cores: the caller runs several batches at a time, and each needs a stream of its own.
     streams = max(1, usable_cores() // threads)
     return {
