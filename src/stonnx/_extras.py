@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from types import ModuleType
 
+from stonnx._quiet import quiet_import
 from stonnx.errors import MissingExtraError
 
 __all__ = ["UPGRADE", "available", "pip_line", "require"]
@@ -25,7 +26,7 @@ def available(module: str) -> bool:
 
 
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:
-    """Import an optional module.
+    """Import an optional module, with its telemetry turned off (``stonnx._quiet`` says how).
 
     Args:
         module: Dotted name of the module.
@@ -41,4 +42,5 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
             f"{top_level} is needed to {purpose}, and it is not installed.",
             hint=pip_line(extra),
         )
-    return importlib.import_module(module)
+    with quiet_import(module):
+        return importlib.import_module(module)

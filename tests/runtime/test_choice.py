@@ -67,7 +67,7 @@ def test_auto_uses_it_and_a_name_does_not(make_artifact):
         assert (encoder.variant.name, encoder.threads) == ("fp32", usable_cores())
 
 
-@pytest.mark.parametrize("fact", ["cpu", "cores", "versions", "manifest"])
+@pytest.mark.parametrize("fact", ["cpu", "cpu_features", "cores", "versions", "manifest"])
 def test_another_machine_another_key(make_artifact, fact):
     facts = machine_facts(make_artifact())
     assert machine_key({**facts, fact: "other"}) != machine_key(facts)
@@ -80,6 +80,33 @@ def test_a_choice_of_another_machine_is_not_found(make_artifact, monkeypatch, wa
     monkeypatch.setattr(module, "cpu_name", lambda: "another CPU")
     assert read_choice(artifact) is None
     assert warnings() == []
+
+
+def test_a_choice_of_a_cpu_with_other_instructions_is_not_found(make_artifact, monkeypatch, warnings):
+    artifact = make_artifact()
+    write_choice(artifact, CHOICE)
+    assert read_choice(artifact) == CHOICE
+    monkeypatch.setattr(module, "cpu_features", lambda: frozenset({"amx_int8", "avx2"}))
+    assert machine_facts(artifact)["cpu_features"] == ["amx_int8", "avx2"]
+    assert (read_choice(artifact), warnings()) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"instruction_sets": ("amx_int8",)}, "it needs a CPU with amx_int8"),
+        ({"engine": "abacus"}, "no engine 'abacus'"),
+    ],
+)
+def test_a_choice_of_a_variant_that_cannot_run_here_is_ignored(make_artifact, monkeypatch, warnings, changes, words):
+    monkeypatch.setattr("stonnx.runtime.loading.cpu_features", lambda: frozenset({"avx2"}))
+    variants = make_artifact().manifest.variants
+    artifact = make_artifact(variants=(*variants, dataclasses.replace(variants[0], name="foreign", **changes)))
+    write_choice(artifact, dataclasses.replace(CHOICE, variant="foreign"))
+    with Encoder.load(artifact, threads=1) as encoder:
+        assert encoder.variant.name == "fp32"
+    (message,) = warnings()
+    assert f"the variant 'foreign' cannot run here: {words}" in message
 
 
 def test_another_manifest_another_choice(make_artifact):

@@ -127,10 +127,44 @@ def test_prompts(fake_encoder):
     np.testing.assert_array_equal(encoder.encode("world", prompt="on ", prompt_name="passage"), prompted)
     np.testing.assert_array_equal(encoder.encode("world", prompt_name="passage"), encoder.encode("world"))
     assert not np.allclose(encoder.encode("world"), prompted)
-    with pytest.raises(UsageError, match="no prompt 'quarry'; this model has: 'query', 'passage'"):
+    with pytest.raises(UsageError, match="no prompt 'quarry'; this model has: 'query', 'document', 'passage'"):
         encoder.encode("world", prompt_name="quarry")
     with pytest.raises(UsageError, match="prompt is an int"):
         encoder.encode("world", prompt=3)
+
+
+def test_query_and_document_are_there_for_every_model(fake_encoder):
+    encoder, _ = fake_encoder(prompts={"passage": "of ", "other": "in "}, default_prompt_name="other")
+    assert list(encoder.prompts.items()) == [("query", ""), ("document", ""), ("passage", "of "), ("other", "in ")]
+    plain = encoder.encode("world", prompt="")
+    for name in ("query", "document"):
+        np.testing.assert_array_equal(encoder.encode("world", prompt_name=name), plain)
+    np.testing.assert_array_equal(encoder.encode_query("world"), plain)  # not the default prompt
+    np.testing.assert_array_equal(encoder.encode_document(["world"])[0], plain)
+
+
+def test_queries_and_documents_with_prompts_of_their_own(fake_encoder):
+    encoder, _ = fake_encoder(prompts={"query": "on ", "document": "of "})
+    for encode, prompt in ((encoder.encode_query, "on "), (encoder.encode_document, "of ")):
+        found = encode(["world"], truncate_dim=3, normalize=True, batch_tokens=4)
+        expected = encoder.encode(["world"], prompt=prompt, truncate_dim=3, normalize=True)
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.slow  # importing torch
+@pytest.mark.reference
+def test_prompts_are_those_of_sentence_transformers(tmp_path, fake_encoder):
+    from sentence_transformers import SentenceTransformer
+
+    from stonnx.testing import TinyModel, make_tiny_model
+
+    prompts = {"passage": "of and ", "query": "to in "}
+    folder = make_tiny_model(tmp_path / "model", TinyModel(prompts=prompts, default_prompt_name="passage"))
+    theirs = SentenceTransformer(str(folder), device="cpu")
+    ours, _ = fake_encoder(prompts=prompts, default_prompt_name="passage")
+    assert list(ours.prompts.items()) == list(theirs.prompts.items())
+    document, plain = theirs.encode_document(["hello"]), theirs.encode(["hello"], prompt="")
+    np.testing.assert_array_equal(document, plain)
 
 
 def test_default_prompt(fake_encoder):
@@ -261,7 +295,7 @@ def test_close_and_context_manager(fake_encoder):
 def test_properties(fake_encoder):
     encoder, engine = fake_encoder()
     assert (encoder.dimension, encoder.max_tokens, encoder.threads, encoder.variant.name) == (8, 16, 1, "fp32")
-    assert dict(encoder.prompts) == {"query": "on ", "passage": ""}
+    assert dict(encoder.prompts) == {"query": "on ", "document": "", "passage": ""}
     with pytest.raises(TypeError):
         encoder.prompts["x"] = "y"
     assert encoder.engine is engine

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from stonnx import Encoder
-from stonnx.artifact import Artifact, Fidelity
+from stonnx.artifact import Artifact, Fidelity, file_entries, write_manifest
 from stonnx.errors import ArtifactError, MissingExtraError, RunError, UnsupportedModelError, UsageError
 from stonnx.runtime import engines, usable_cores
 from stonnx.runtime.engines.base import Batch
 from stonnx.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from stonnx.runtime.loading import choose_variant
+from tests.runtime.conftest import write_graph
 
 pytest.importorskip("onnxruntime")
 
@@ -256,3 +257,39 @@ class TestEngine:
         engine.close()
         with pytest.raises(RunError, match="closed"):
             engine.run(Batch(input_ids=np.array([[1]])))
+
+
+def test_onnxruntime_takes_no_options(make_artifact):
+    variants = make_artifact().manifest.variants
+    artifact = make_artifact(variants=(dataclasses.replace(variants[0], options={"intra_op_num_threads": "9"}),))
+    with pytest.raises(ArtifactError, match=r"'fp32' sets intra_op_num_threads='9' for ONNX Runtime; .* none"):
+        Encoder.load(artifact)
+
+
+@pytest.fixture
+def small_table(make_artifact):
+    """An artifact with a variant for each engine, whose graphs know fewer tokens than its tokenizer."""
+    portable = make_artifact().variant("portable")
+    artifact = make_artifact(variants=(portable, dataclasses.replace(portable, name="openvino", engine="openvino")))
+    write_graph(artifact.path / portable.graph, kind="masked", vocab_size=100)
+    manifest = dataclasses.replace(artifact.manifest, files=file_entries(artifact.path))
+    write_manifest(artifact.path, manifest)
+    return Artifact.open(artifact.path)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_an_id_beyond_the_table_is_an_error_on_every_engine(small_table, engine):
+    pytest.importorskip(engine)
+    variant = {"onnxruntime": "portable", "openvino": "openvino"}[engine]
+    with Encoder.load(small_table, variant=variant, threads=1) as encoder:
+        assert encoder.encode("a b c").shape == (8,)
+        with pytest.raises(ArtifactError, match=r"gives the token id \d+, but the .* has 100 rows"):
+            encoder.encode(["a", "hello world text"])
+
+
+def test_a_padding_token_beyond_the_table(small_table):
+    manifest = small_table.manifest
+    tokenizer = dataclasses.replace(manifest.tokenizer, pad_id=100)
+    artifact = Artifact(small_table.path, dataclasses.replace(manifest, tokenizer=tokenizer))
+    with pytest.raises(ArtifactError, match=r"padding token is 100, but .*masked\.onnx has 100 rows"):
+        Encoder.load(artifact, variant="portable")

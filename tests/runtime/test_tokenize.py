@@ -163,3 +163,62 @@ def test_the_same_as_sentence_transformers(tmp_path, family):
             theirs = module.preprocess([text], prompt=prompt)
             assert ours.rows([text], prompt=prompt).ids.tolist() == theirs["input_ids"][0].tolist()
             assert ours.prompt_length(prompt) == theirs.get("prompt_length", 0)
+
+
+def with_fatal_pattern(file):
+    """A pattern that the library's engine gives up on, for some texts."""
+    from tokenizers import Regex, pre_tokenizers
+
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("(a+)+$"), "isolated")
+    tokenizer.save(str(file))
+    return TextTokenizer(file, max_tokens=12)
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_a_tokenizer_that_panics_on_a_text(tokenizer_file, capfd, parallel):
+    tokenizer = with_fatal_pattern(tokenizer_file())
+    fatal = "a" * 30 + "c"
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json fails on a text of 31 characters: .*Onig"):
+        tokenizer.rows(["hello", fatal], parallel=parallel)
+    with pytest.raises(ArtifactError, match="fails on a text"):
+        tokenizer.prompt_length(fatal)
+    assert len(tokenizer.rows(["hello"])) == 1
+    capfd.readouterr()  # the library writes a word of its own
+
+
+def test_a_pool_that_cannot_start_is_done_without(tokenizer_file):
+    tokenizer = TextTokenizer(tokenizer_file(), max_tokens=12)
+    expected = tokenizer.rows(TEXTS)
+    library = tokenizer._tokenizer
+
+    class PanicException(BaseException):
+        pass
+
+    class WithoutPool:
+        def encode_batch_fast(self, texts):
+            raise PanicException("ThreadPoolBuildError")
+
+        def __getattr__(self, name):
+            return getattr(library, name)
+
+    tokenizer._tokenizer = WithoutPool()
+    assert tokenizer.rows(TEXTS).ids.tolist() == expected.ids.tolist()
+
+
+def test_an_id_without_a_row_in_the_table(tokenizer_file):
+    file = tokenizer_file()
+    highest = int(TextTokenizer(file, max_tokens=12).rows(TEXTS).ids.max())
+    TextTokenizer(file, max_tokens=12, table_rows=highest + 1).rows(TEXTS)
+    small = TextTokenizer(file, max_tokens=12, table_rows=highest)
+    with pytest.raises(ArtifactError, match=rf"gives the token id {highest}, but the .* table .* has {highest} rows"):
+        small.rows(TEXTS)
+
+
+def test_ids_that_do_not_fit(tokenizer_file):
+    file = tokenizer_file()
+    library = Tokenizer.from_file(str(file))
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(f'"hello": {library.token_to_id("hello")}', f'"hello": {2**31 + 5}'), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=str(2**31 + 5)):
+        TextTokenizer(file, max_tokens=12).rows(["hello"])

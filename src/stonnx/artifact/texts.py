@@ -19,9 +19,11 @@ def clean_text(text: str) -> str:
 
 
 def is_tokenizer_failure(error: BaseException) -> bool:
-    """Whether an exception is the tokenizers library's word that it cannot use a file.
+    """Whether an exception is the tokenizers library's word that it cannot use a file, or use it on a text.
 
     It raises plain ``Exception`` among others; some files make it panic, which is a
-    ``BaseException`` whose class it does not export.
+    ``BaseException`` whose class it does not export. A lack of memory is not the file's fault.
     """
+    if isinstance(error, MemoryError):
+        return False
     return isinstance(error, Exception) or type(error).__name__ == "PanicException"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stonnx.artifact import Artifact
 from stonnx.artifact.machine import describe_machine, installed_versions
+from stonnx.artifact.thread_limit import check_threads
 from stonnx.bench.choose import checked_texts, text_language
 from stonnx.bench.protocols import OnProgress, protocols, run_protocol
 from stonnx.bench.report import BenchReport
@@ -77,17 +78,17 @@ def run_bench(
         MissingExtraError: ``against`` is given, and torch or sentence-transformers is not installed.
         RunError: An engine failed.
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads is {threads}; expected 1 or more.")
     if not options.seconds > 0:
         raise UsageError(f"seconds is {options.seconds}; expected more than 0.")
     given = None if texts is None else checked_texts(texts)
 
     from stonnx.runtime import usable_cores
 
+    cores = usable_cores()
+    if threads is not None:
+        check_threads(threads, cores=cores)
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
     chosen = bench_texts(text_language(opened)) if given is None else given
-    cores = usable_cores()
     with open_pair(opened, variant=options.variant, against=against, threads=threads) as pair:
         cosine_min = lowest_cosine(pair, spread(chosen, _COMPARED_TEXTS))
         results = tuple(

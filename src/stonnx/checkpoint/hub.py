@@ -9,6 +9,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from stonnx._quiet import turn_off_telemetry
 from stonnx.errors import RunError, StonnxError
 
 __all__ = ["download"]
@@ -50,6 +51,7 @@ def download(repo: str, revision: str | None) -> tuple[Path, str | None]:
 
 
 def _fetch(repo: str, revision: str | None, patterns: list[str]) -> Path:
+    turn_off_telemetry()
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from stonnx._extras import available, require
 from stonnx._io import why_closed
 from stonnx._sources import hub_model
 from stonnx.artifact import clean_text
+from stonnx.artifact.thread_limit import check_threads
 from stonnx.errors import CheckpointError, RunError
 from stonnx.reference.bare_folder import readable_folder
 
@@ -69,13 +71,14 @@ class ReferenceEncoder:
             CheckpointError: The folder does not exist or cannot be read.
             UsageError: ``source`` is neither a folder nor shaped like a hub id.
             RunError: sentence-transformers cannot load the folder.
+            UsageError: ``threads`` is below 1, or many more than there are cores.
         """
         with ExitStack() as stack:
             # A wrong name is told before seconds of imports.
             options = _what_to_load(source, stack, as_it_is=as_it_is)
             torch, library = import_reference()
             if threads is not None:
-                torch.set_num_threads(threads)
+                torch.set_num_threads(check_threads(threads, cores=os.cpu_count() or 1))
             try:
                 model = library.SentenceTransformer(
                     **options, device="cpu", trust_remote_code=False, model_kwargs={"torch_dtype": torch.float32}

@@ -18,10 +18,11 @@ from typing import Literal
 from stonnx._io import contained_path, write_json
 from stonnx.artifact import TUNE_FOLDER, Artifact, manifest_to_json
 from stonnx.artifact.fidelity_class import BOUNDS
-from stonnx.artifact.machine import cpu_name, installed_versions
+from stonnx.artifact.machine import cpu_features, cpu_name, installed_versions
 from stonnx.artifact.strict_json import read_strict_json
 from stonnx.errors import ArtifactError, RunError, StonnxError
 from stonnx.runtime.cores import usable_cores
+from stonnx.runtime.loading import why_not_here
 
 __all__ = ["Choice", "machine_facts", "machine_key", "read_choice", "write_choice"]
 
@@ -60,10 +61,14 @@ class Choice:
 
 
 def machine_facts(artifact: Artifact) -> dict[str, object]:
-    """What a choice holds for: CPU model, usable cores, versions of stonnx and the engines, SHA-256 of the manifest."""
+    """What a choice holds for: the CPU, usable cores, versions of stonnx and the engines, SHA-256 of the manifest.
+
+    Of the CPU its name and its instruction sets: behind a name such as "AMD EPYC" are several models.
+    """
     manifest = json.dumps(manifest_to_json(artifact.manifest), sort_keys=True)
     return {
         "cpu": cpu_name(),
+        "cpu_features": sorted(cpu_features()),
         "cores": usable_cores(),
         "versions": installed_versions(_ENGINE_DISTRIBUTIONS),
         "manifest": hashlib.sha256(manifest.encode("ascii")).hexdigest(),
@@ -154,7 +159,7 @@ def _decoded(value: object, artifact: Artifact, facts: Mapping[str, object]) -> 
     """The choice in a parsed file.
 
     Raises:
-        StonnxError: It is none, it is another machine's, or the artifact has no such variant.
+        StonnxError: It is none, it is another machine's, or the artifact has no such variant or none that runs here.
     """
     if not isinstance(value, dict) or set(value) != {"format", "facts", "choice"}:
         raise ArtifactError("it is not a choice.")
@@ -166,7 +171,9 @@ def _decoded(value: object, artifact: Artifact, facts: Mapping[str, object]) -> 
     if not isinstance(made, dict) or set(made) != {field.name for field in fields(Choice)}:
         raise ArtifactError("its keys are not those of a choice.")
     _check_values(made, cores=usable_cores())
-    artifact.variant(made["variant"])
+    obstacle = why_not_here(artifact.variant(made["variant"]))
+    if obstacle is not None:
+        raise ArtifactError(f"the variant {made['variant']!r} cannot run here: {obstacle}.")
     return Choice(**made)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -18,9 +18,11 @@ from stonnx.artifact.manifest import Variant
 from stonnx.errors import ArtifactError, UsageError
 from stonnx.runtime.batching import plan_batches, stack_rows
 from stonnx.runtime.engines.base import Engine
-from stonnx.runtime.inputs import as_texts, positive_int, resolve_prompt, resolve_truncate_dim
+from stonnx.runtime.forks import tell_after_fork
+from stonnx.runtime.inputs import as_texts, named_prompts, positive_int, resolve_prompt, resolve_truncate_dim
 from stonnx.runtime.loading import choose_variant, open_checked
 from stonnx.runtime.progress import text_progress
+from stonnx.runtime.shortages import naming_shortages
 from stonnx.runtime.similarity import normalize_rows, similarity_matrix
 from stonnx.runtime.streams import RunSettings, Workers, one_ahead, run_settings
 from stonnx.runtime.tokenize import TextTokenizer, TokenRows
@@ -32,6 +34,8 @@ logger = logging.getLogger("stonnx")
 # Texts are tokenized and sorted this many at a time: enough to find equal lengths, and token rows of a
 # million long texts never lie in memory at once. The next window is tokenized while this one runs.
 _WINDOW_TEXTS = 16_384
+
+_LOAD_AGAIN = "Load it again with Encoder.load."
 
 
 class _Job(NamedTuple):
@@ -63,9 +67,10 @@ class Encoder:
         self._tokenizer = tokenizer
         self._settings = settings
         self._workers = Workers(settings.streams)
-        self._counter_lock = threading.Lock()
         self._truncated_texts = 0
         self._closed = False
+        self.after_fork()
+        tell_after_fork(self)
 
     @classmethod
     def load(
@@ -91,13 +96,17 @@ class Encoder:
                 that suits CPUs.
 
         Raises:
-            UsageError: There is no such variant, a number is not a whole one of at least 1, or ``streams`` is
-                more than ``threads``.
+            UsageError: There is no such variant, a number is not a whole one of at least 1, ``threads`` is more
+                than four times the cores and than 16, or ``streams`` is more than ``threads``.
             ArtifactError: The artifact is missing, damaged or too new.
             MissingExtraError: The engine is not installed; the hint is the pip line.
             UnsupportedModelError: The variant needs an engine that this stonnx does not have.
+            RunError: The system gives too little memory, or too few threads.
         """
-        opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
+        with naming_shortages():
+            opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
+        # Other processes, and this one after a change of folder, must find it again.
+        opened = Artifact(opened.path.absolute(), opened.manifest)
         name, tuned = (variant, None) if variant != "auto" else _tuned(opened)
         settings = run_settings(threads=threads, streams=streams, batch_tokens=batch_tokens, tuned=tuned)
         chosen = choose_variant(opened, name)
@@ -146,8 +155,8 @@ class Encoder:
 
     @property
     def prompts(self) -> Mapping[str, str]:
-        """Prompt texts by name, read-only."""
-        return MappingProxyType(self._artifact.manifest.prompts)
+        """Prompt texts by name, read-only; every model has ``query`` and ``document``, empty if it names none."""
+        return MappingProxyType(named_prompts(self._artifact.manifest.prompts))
 
     @property
     def default_prompt_name(self) -> str | None:
@@ -191,13 +200,14 @@ class Encoder:
             ArtifactError: The graph's output is not of the manifest's dimension.
         """
         if self._closed:
-            raise UsageError("This encoder is closed.", hint="Load it again with Encoder.load.")
+            raise UsageError("This encoder is closed.", hint=_LOAD_AGAIN)
         manifest = self._artifact.manifest
         items, single = as_texts(texts)
-        front = resolve_prompt(manifest.prompts, manifest.default_prompt_name, prompt=prompt, prompt_name=prompt_name)
+        front = resolve_prompt(self.prompts, manifest.default_prompt_name, prompt=prompt, prompt_name=prompt_name)
         kept = resolve_truncate_dim(truncate_dim, default=manifest.truncate_dim, dimension=manifest.dimension)
         budget = self.batch_tokens if batch_tokens is None else positive_int(batch_tokens, name="batch_tokens")
         out = np.empty((len(items), kept), dtype=np.float32)
+        self._open_again_after_fork()
         jobs = self._jobs(items, prompt=front, batch_tokens=budget)
         with (
             text_progress(len(items), show=show_progress) as advance,
@@ -210,6 +220,48 @@ class Encoder:
         if normalize:
             normalize_rows(out)
         return out[0] if single else out
+
+    def encode_query(
+        self,
+        texts: str | Iterable[str],
+        *,
+        truncate_dim: int | None = None,
+        normalize: bool | None = None,
+        batch_tokens: int | None = None,
+        show_progress: bool = False,
+    ) -> NDArray[np.float32]:
+        """Sentence embeddings of queries: ``encode`` with the prompt ``query``, never with the default prompt."""
+        return self.encode(
+            texts,
+            prompt_name="query",
+            truncate_dim=truncate_dim,
+            normalize=normalize,
+            batch_tokens=batch_tokens,
+            show_progress=show_progress,
+        )
+
+    def encode_document(
+        self,
+        texts: str | Iterable[str],
+        *,
+        truncate_dim: int | None = None,
+        normalize: bool | None = None,
+        batch_tokens: int | None = None,
+        show_progress: bool = False,
+    ) -> NDArray[np.float32]:
+        """Sentence embeddings of documents: ``encode`` with the prompt ``document``, never with the default prompt.
+
+        A model that calls that prompt ``passage`` is encoded without it, as sentence-transformers does: there every
+        model has a prompt ``document``. Pass ``prompt_name="passage"`` to ``encode`` where that is meant.
+        """
+        return self.encode(
+            texts,
+            prompt_name="document",
+            truncate_dim=truncate_dim,
+            normalize=normalize,
+            batch_tokens=batch_tokens,
+            show_progress=show_progress,
+        )
 
     def similarity(self, a: ArrayLike, b: ArrayLike) -> NDArray[np.float32]:
         """Similarity of embeddings by the function that the model was made for (cosine where it names none).
@@ -231,6 +283,19 @@ class Encoder:
         self._closed = True
         self._engine.close()
         self._workers.close()
+
+    def after_fork(self) -> None:
+        """Called in a forked child: locks that another thread may have held there are made anew."""
+        self._counter_lock = threading.Lock()
+        self._open_lock = threading.Lock()
+
+    def _open_again_after_fork(self) -> None:
+        """Open the engine for this process, if it is a forked child that the engine did not come to."""
+        if self._engine.lost_in_fork:
+            with self._open_lock:
+                if self._engine.lost_in_fork:
+                    threads = self._settings.threads_per_run
+                    self._engine, _ = open_checked(self._artifact, self._variant, threads=threads)
 
     def _jobs(self, texts: list[str], *, prompt: str, batch_tokens: int) -> Iterator[_Job]:
         """The engine runs for some texts, window by window."""
@@ -291,12 +356,26 @@ class Encoder:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Callable[..., Encoder], tuple[object, ...]]:
+        """Pickled by path and settings, for process pools: the other process opens the artifact again."""
+        if self._closed:
+            raise UsageError("This encoder is closed, so it cannot be pickled.", hint=_LOAD_AGAIN)
+        settings = self._settings
+        arguments = (self._variant.name, settings.threads, settings.streams, settings.batch_tokens)
+        return _load_pickled, (type(self), self._artifact.path, *arguments)
+
     def __repr__(self) -> str:
         state = ", closed" if self._closed else ""
         return (
             f"Encoder({str(self._artifact.path)!r}, variant={self._variant.name!r}, dimension={self.dimension}, "
             f"max_tokens={self.max_tokens}, threads={self.threads}, streams={self.streams}{state})"
         )
+
+
+def _load_pickled(
+    kind: type[Encoder], path: Path, variant: str, threads: int, streams: int, batch_tokens: int
+) -> Encoder:
+    return kind.load(path, variant=variant, threads=threads, streams=streams, batch_tokens=batch_tokens)
 
 
 def _tuned(artifact: Artifact) -> tuple[str, RunSettings | None]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from stonnx.errors import UsageError
 
-__all__ = ["as_texts", "positive_int", "resolve_prompt", "resolve_truncate_dim"]
+__all__ = ["as_texts", "named_prompts", "positive_int", "resolve_prompt", "resolve_truncate_dim"]
 
 
 def as_texts(texts: object) -> tuple[list[str], bool]:
@@ -35,13 +35,25 @@ def as_texts(texts: object) -> tuple[list[str], bool]:
     return items, False
 
 
+def named_prompts(prompts: Mapping[str, str]) -> dict[str, str]:
+    """The prompts that a model has in sentence-transformers: ``query`` and ``document`` are there for every model.
+
+    Args:
+        prompts: Those that the model's files name.
+
+    Returns:
+        Texts by name; ``query`` and ``document`` are empty where the files do not name them.
+    """
+    return {"query": "", "document": "", **prompts}
+
+
 def resolve_prompt(
     prompts: Mapping[str, str], default_name: str | None, *, prompt: str | None, prompt_name: str | None
 ) -> str:
     """The prompt to put in front of each text, chosen as sentence-transformers does.
 
     Args:
-        prompts: Prompt texts by name.
+        prompts: Prompt texts by name, see ``named_prompts``.
         default_name: The prompt for callers that name none; None for no prompt.
         prompt: A prompt text; it wins over ``prompt_name``.
         prompt_name: A name in ``prompts``.
@@ -59,7 +71,7 @@ def resolve_prompt(
     if prompt_name is None:
         return "" if default_name is None else prompts.get(default_name, "")
     if prompt_name not in prompts:
-        names = ", ".join(map(repr, prompts)) or "none"
+        names = ", ".join(map(repr, prompts))
         raise UsageError(
             f"There is no prompt {prompt_name!r}; this model has: {names}.",
             hint="Pass the prompt's text as prompt='...'.",

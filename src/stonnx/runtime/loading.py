@@ -8,9 +8,11 @@ from stonnx.artifact import Artifact, keeps
 from stonnx.artifact.machine import cpu_features
 from stonnx.artifact.manifest import Variant
 from stonnx.artifact.onnx_check import check_graph
-from stonnx.errors import StonnxError, UnsupportedModelError, UsageError
+from stonnx.artifact.token_table import token_rows
+from stonnx.errors import ArtifactError, StonnxError, UnsupportedModelError, UsageError
 from stonnx.runtime.engines import ENGINES, engine_installed, open_engine
 from stonnx.runtime.engines.base import Engine
+from stonnx.runtime.shortages import check_threads_start, naming_shortages
 from stonnx.runtime.tokenize import TextTokenizer
 
 __all__ = ["choose_variant", "open_checked", "why_not_here"]
@@ -84,7 +86,14 @@ def open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple
         ArtifactError: A file was changed or is damaged.
         MissingExtraError: The engine is not installed.
         UnsupportedModelError: The engine is unknown, or the CPU lacks the instructions that the variant needs.
+        RunError: The system gives too little memory, or too few threads.
     """
+    with naming_shortages():
+        check_threads_start(threads)
+        return _open_checked(artifact, variant, threads=threads)
+
+
+def _open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple[Engine, TextTokenizer]:
     if not _cpu_suffices(variant):
         raise UnsupportedModelError(
             f"The variant {variant.name!r} needs a CPU with {_either(variant.instruction_sets)}; {_this_cpu()}.",
@@ -99,7 +108,7 @@ def open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple
         hashes = pool.submit(artifact.check_files, names)
         try:
             engine = open_engine(variant, artifact, threads=threads)
-            tokenizer = TextTokenizer(artifact.file(manifest.tokenizer.file), max_tokens=manifest.tokenizer.max_tokens)
+            tokenizer = _tokenizer(artifact, variant)
         except StonnxError:
             hashes.result()  # a changed file explains the failure better, so it is raised instead
             raise
@@ -109,3 +118,14 @@ def open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple
             engine.close()
             raise
     return engine, tokenizer
+
+
+def _tokenizer(artifact: Artifact, variant: Variant) -> TextTokenizer:
+    spec = artifact.manifest.tokenizer
+    rows = token_rows(artifact.file(variant.graph))
+    if rows is not None and spec.pad_id >= rows and "attention_mask" in variant.inputs:  # or nothing is padded
+        raise ArtifactError(
+            f"The padding token is {spec.pad_id}, but the table of tokens of {variant.graph} has {rows} rows.",
+            hint="Convert the model again.",
+        )
+    return TextTokenizer(artifact.file(spec.file), max_tokens=spec.max_tokens, table_rows=rows)

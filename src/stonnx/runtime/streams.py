@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TypeVar
 
+from stonnx.artifact.thread_limit import check_threads
 from stonnx.errors import RunError, UsageError
 from stonnx.runtime.batching import DEFAULT_BATCH_TOKENS
 from stonnx.runtime.cores import usable_cores
+from stonnx.runtime.forks import tell_after_fork
 from stonnx.runtime.inputs import positive_int
+from stonnx.runtime.turns import Turns
 
 __all__ = ["RunSettings", "Workers", "one_ahead", "run_settings"]
 
@@ -54,12 +56,14 @@ def run_settings(
         tuned: What ``stonnx tune`` found on this machine; None for nothing.
 
     Raises:
-        UsageError: A value is not a whole number of at least 1, or there are more streams than threads.
+        UsageError: A value is not a whole number of at least 1, there are many more threads than cores, or more
+            streams than threads.
     """
     if tuned is not None and threads is None and streams is None:
         count, parallel = tuned.threads, tuned.streams
     else:
-        count = usable_cores() if threads is None else positive_int(threads, name="threads")
+        cores = usable_cores()
+        count = cores if threads is None else check_threads(positive_int(threads, name="threads"), cores=cores)
         parallel = 1 if streams is None else positive_int(streams, name="streams")
     if parallel > count:
         raise UsageError(
@@ -72,10 +76,11 @@ def run_settings(
 
 
 class Workers:
-    """Runs jobs, a fixed number at a time, whoever asks. Safe to call from several threads.
+    """Runs jobs, a fixed number at a time, whoever asks. Safe to call from several threads, and after a fork.
 
-    One worker is the calling thread itself: nothing is started, and nothing is handed over. More are
-    threads that start with the first jobs and end with ``close`` (or with the object).
+    One worker is the calling thread itself: nothing is started, and nothing is handed over; callers that come
+    together take turns, job by job. More are threads that start with the first jobs and end with ``close`` (or with
+    the object).
 
     Args:
         count: Jobs at a time, over all callers together.
@@ -84,7 +89,9 @@ class Workers:
     def __init__(self, count: int) -> None:
         self._count = count
         self._closed = False
+        self._turns = Turns()
         self._pool = self._new_pool()
+        tell_after_fork(self)
 
     def run(self, function: Callable[[_Job], _Result], jobs: Iterator[_Job]) -> Generator[_Result]:
         """Results of ``function`` for every job, as they are done, in any order.
@@ -98,9 +105,12 @@ class Workers:
             RunError: No thread can be started.
         """
         if self._count == 1:
-            yield from map(function, jobs)
+            for job in jobs:
+                with self._turns:  # not while the caller looks at the result
+                    result = function(job)
+                yield result
             return
-        pool = self._own_pool()
+        pool = self._pool
         running: set[Future[_Result]] = set()
         try:
             for job in jobs:
@@ -122,6 +132,12 @@ class Workers:
         self._closed = True
         self._pool.shutdown(wait=False)
 
+    def after_fork(self) -> None:
+        """In a forked child: the pool's threads are not there, and who had the turn is not there either."""
+        self._turns = Turns()
+        if not self._closed:
+            self._pool = self._new_pool()
+
     def _submit(self, pool: ThreadPoolExecutor, function: Callable[[_Job], _Result], job: _Job) -> Future[_Result]:
         try:
             return pool.submit(function, job)
@@ -134,14 +150,7 @@ class Workers:
                 cli_hint="Allow more threads, or name their number: with --threads N there is one stream.",
             ) from exc
 
-    def _own_pool(self) -> ThreadPoolExecutor:
-        # A forked child has a copy of the pool without its threads: jobs given to that would wait for ever.
-        if self._process != os.getpid() and not self._closed:
-            self._pool = self._new_pool()
-        return self._pool
-
     def _new_pool(self) -> ThreadPoolExecutor:
-        self._process = os.getpid()
         return ThreadPoolExecutor(self._count, thread_name_prefix="stonnx-stream")
 
 
@@ -154,10 +163,18 @@ def one_ahead(items: Iterator[_Item]) -> Generator[_Item]:
     """The items of an iterator; a thread makes the next one while the current one is in use.
 
     What the iterator raises is raised here, in its place. No more than one item waits.
+
+    Raises:
+        RunError: No thread can be started.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="stonnx-ahead")
     try:
-        future = pool.submit(_next, items)
+        try:
+            future = pool.submit(_next, items)
+        except RuntimeError as exc:
+            raise RunError(
+                f"No thread can be started to tokenize: {exc}.", hint="Encode fewer texts at a time."
+            ) from exc
         while (item := future.result()) is not None:
             future = pool.submit(_next, items)
             yield item[0]

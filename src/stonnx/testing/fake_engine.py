@@ -28,6 +28,7 @@ class FakeEngine:
 
     name = "fake"
     version = "1"
+    lost_in_fork = False
 
     def __init__(self, dimension: int = 8, *, error: Exception | None = None) -> None:
         self.dimension = dimension

@@ -1,9 +1,8 @@
-"""The openvino package: imported without its telemetry, and its settings."""
+"""The openvino package, and its settings."""
 
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from types import ModuleType
 
@@ -11,12 +10,11 @@ import numpy as np
 
 from stonnx._extras import require
 from stonnx.artifact.manifest import Variant
-from stonnx.errors import ArtifactError
 from stonnx.runtime.cores import usable_cores
+from stonnx.runtime.engines._options import check_options
 
 __all__ = ["compile_settings", "import_openvino"]
 
-_TELEMETRY = "openvino_telemetry"
 _lock = threading.Lock()
 
 # What a variant may set, and to which values; what it leaves out is set all the same. OpenVINO's own defaults would
@@ -30,22 +28,11 @@ _OPTIONS = {
 def import_openvino() -> ModuleType:
     """The ``openvino`` package, ready to be used by several threads.
 
-    On import it reports itself to an analytics server, unasked: ``openvino.tools.ovc`` forks a process for it and
-    leaves an id in the home folder. That happens through the package ``openvino_telemetry``, for which it has a stub
-    of its own where that is missing; so it is made to be missing.
-
     Raises:
         MissingExtraError: openvino is not installed.
     """
     with _lock:
-        hidden = _TELEMETRY not in sys.modules
-        if hidden:
-            sys.modules[_TELEMETRY] = None  # type: ignore[assignment] # an import of it fails from here on
-        try:
-            openvino = require("openvino", extra="openvino", purpose="run models with OpenVINO")
-        finally:
-            if hidden:
-                sys.modules.pop(_TELEMETRY, None)
+        openvino = require("openvino", extra="openvino", purpose="run models with OpenVINO")
         # Its bindings set up NumPy at first use, and two threads that come first at once wait for each other for ever.
         _ = openvino.Tensor(np.zeros(1, dtype=np.int64)).data
         return openvino
@@ -61,13 +48,7 @@ def compile_settings(variant: Variant, *, threads: int) -> dict[str, object]:
     Raises:
         ArtifactError: An option is unknown, or has a value that is not allowed.
     """
-    for name, value in variant.options.items():
-        if name not in _OPTIONS or not _OPTIONS[name][1].fullmatch(value):
-            known = ", ".join(f"{key} ({pattern.pattern})" for key, (_, pattern) in _OPTIONS.items())
-            raise ArtifactError(
-                f"The variant {variant.name!r} sets {name}={value!r} for OpenVINO; allowed are {known}.",
-                hint="Convert the model again.",
-            )
+    check_options(variant, {name: pattern for name, (_, pattern) in _OPTIONS.items()}, engine="OpenVINO")
     # Fewer threads than cores: the caller runs several batches at a time, and each needs a stream of its own.
     streams = max(1, usable_cores() // threads)
     return {

@@ -8,7 +8,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Batch", "Engine"]
+__all__ = ["FORKED", "Batch", "Engine"]
+
+FORKED = "The engine was opened before this process was forked, and its threads stayed behind: open it again."
+"""What an engine says that is lost in a fork."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +30,18 @@ class Batch:
 
 
 class Engine(Protocol):
-    """Runs one graph. Safe to call from several threads."""
+    """Runs one graph. Safe to call from several threads.
+
+    Attributes:
+        name: Name of the engine, as variants spell it.
+        version: Version of its package.
+        lost_in_fork: Whether this process is a forked child that the engine's threads did not come to; its runs are
+            errors then, and closing it does nothing.
+    """
 
     name: str
     version: str
+    lost_in_fork: bool
 
     def run(self, batch: Batch) -> NDArray[np.float32]:
         """Sentence embeddings of a batch, float32, shape (rows, dimension).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +14,9 @@ from stonnx._extras import require
 from stonnx.artifact import Artifact
 from stonnx.artifact.manifest import Variant
 from stonnx.errors import ArtifactError, RunError
-from stonnx.runtime.engines.base import Batch
+from stonnx.runtime.engines._options import check_options
+from stonnx.runtime.engines.base import FORKED, Batch
+from stonnx.runtime.forks import keep_for_good, tell_after_fork
 
 __all__ = ["OnnxRuntimeEngine", "open_variant"]
 
@@ -52,9 +55,13 @@ class OnnxRuntimeEngine:
                 f"ONNX Runtime {self.version} cannot load {graph}: {_first_line(exc)}",
                 hint="Convert the model again, or upgrade onnxruntime.",
             ) from exc
+        self.lost_in_fork = False
+        self._threads = threads
+        self._running: set[int] = set()
         self._inputs = inputs
         self._run_options = ort.RunOptions()
         self._session: Any = session
+        tell_after_fork(self)
 
     def run(self, batch: Batch) -> NDArray[np.float32]:
         """Sentence embeddings of a batch, float32, shape (rows, dimension).
@@ -65,8 +72,10 @@ class OnnxRuntimeEngine:
         """
         session = self._session
         if session is None:
-            raise RunError("The engine is closed.")
+            raise RunError(FORKED if self.lost_in_fork else "The engine is closed.")
         feeds = {name: _feed(name, batch) for name in self._inputs}
+        caller = threading.get_ident()
+        self._running.add(caller)
         try:
             vectors: NDArray[np.float32] = session.run([_OUTPUT], feeds, self._run_options)[0]
         except self._errors as exc:
@@ -76,11 +85,23 @@ class OnnxRuntimeEngine:
                 hint="If memory is short, lower batch_tokens; otherwise run `stonnx verify` on the artifact.",
                 cli_hint="If memory is short, encode with a lower --batch-tokens; otherwise run `stonnx verify`.",
             ) from exc
+        finally:
+            self._running.discard(caller)
         return vectors
 
     def close(self) -> None:
         """Release the session once runs in other threads are done with it; further runs are an error."""
         self._session = None
+
+    def after_fork(self) -> None:
+        """In a forked child: a session is lost that has threads of its own, or was in the middle of a run.
+
+        Any other lives on, and shares its memory with the parent.
+        """
+        if self._session is not None and (self._threads > 1 or self._running):
+            keep_for_good(self._session)
+            self._session = None
+            self.lost_in_fork = True
 
 
 def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OnnxRuntimeEngine:
@@ -88,8 +109,9 @@ def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OnnxR
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
-        ArtifactError: The graph is damaged.
+        ArtifactError: The graph is damaged, or the variant sets an option.
     """
+    check_options(variant, {}, engine="ONNX Runtime")
     # Only graphs that were authored for ONNX Runtime take no mask, and those come fused.
     optimize = not variant.equal_lengths
     return OnnxRuntimeEngine(artifact.file(variant.graph), inputs=variant.inputs, threads=threads, optimize=optimize)
@@ -102,7 +124,7 @@ def _session_options(ort: ModuleType, *, threads: int, optimize: bool) -> Any:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
-    options.log_severity_level = 3  # errors; they reach the caller as exceptions anyway
+    options.log_severity_level = 4  # errors reach the caller as exceptions: not on stderr as well
     # The plan of every input shape would be kept for good, and text has thousands of shapes. The arena stays on:
     # it levels off (benchmarks/memory.py), and without it every run allocates anew.
     options.enable_mem_pattern = False

@@ -16,7 +16,8 @@ from stonnx.artifact.manifest import Variant
 from stonnx.errors import ArtifactError, RunError, UnsupportedModelError
 from stonnx.runtime.buckets import bucket_batch
 from stonnx.runtime.engines._openvino_package import compile_settings, import_openvino
-from stonnx.runtime.engines.base import Batch
+from stonnx.runtime.engines.base import FORKED, Batch
+from stonnx.runtime.forks import keep_for_good, tell_after_fork
 
 __all__ = ["OpenVinoEngine", "open_variant"]
 
@@ -52,6 +53,8 @@ class OpenVinoEngine:
         self._lock = threading.Lock()
         self._idle: list[Any] = []
         self._compiled: Any = compiled
+        self.lost_in_fork = False
+        tell_after_fork(self)
 
     def run(self, batch: Batch) -> NDArray[np.float32]:
         """Sentence embeddings of a batch, float32, shape (rows, dimension).
@@ -79,13 +82,23 @@ class OpenVinoEngine:
             self._compiled = None
             self._idle.clear()
 
+    def after_fork(self) -> None:
+        """In a forked child: OpenVINO's threads are gone, so the graph is lost."""
+        self._lock = threading.Lock()  # another thread may have held it
+        if self._compiled is not None:
+            for value in (self._compiled, *self._idle):
+                keep_for_good(value)
+            self._compiled = None
+            self._idle = []
+            self.lost_in_fork = True
+
     @contextmanager
     def _request(self, batch: Batch) -> Iterator[Any]:
         """An inference request for the calling thread alone; one that failed is not used again."""
         with self._lock:
             compiled = self._compiled
             if compiled is None:
-                raise RunError("The engine is closed.")
+                raise RunError(FORKED if self.lost_in_fork else "The engine is closed.")
             request = self._idle.pop() if self._idle else None
         try:
             if request is None:
