@@ -35,13 +35,15 @@ MESSAGES: dict[str, dict[int, str]] = {
 }
 _MODEL_GRAPH = 7
 _NODE_OPERATOR, _NODE_DOMAIN = 4, 7
-# Weights lie in a file of their own: the graph of a thousand layers is smaller.
-_LARGEST_GRAPH_BYTES = 16 * 1024 * 1024
+# Weights lie in a file of their own: the graph of two hundred layers is smaller, and has fewer parts.
+_LARGEST_GRAPH_BYTES = 4 * 1024 * 1024
+_MOST_PARTS = 200_000
 # What runs by itself, beside the nodes of the main graph.
 _PROGRAMS = {
-    ("AttributeProto", "GraphProto"): "a graph inside a node",
-    ("ModelProto", "FunctionProto"): "functions",
-    ("ModelProto", "TrainingInfoProto"): "graphs for training",
+    ("AttributeProto", 6): ("a graph inside a node",),
+    ("AttributeProto", 11): ("a graph inside a node",),
+    ("ModelProto", 20): ("graphs for training",),
+    ("ModelProto", 25): ("functions",),
 }
 _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 5, 11, 12
 _TENSOR_NAME, _TENSOR_EXTERNAL_DATA = 8, 13
@@ -114,23 +116,29 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
 def _walk(data: Buffer) -> OnnxFacts:
     facts = OnnxFacts()
     whole = Field(0, None, 0, len(data))
-    graphs = [part for part in _parts(data, whole) if part.number == _MODEL_GRAPH]
-    if not graphs:
-        raise DamagedError("it holds no graph")
-    for graph in graphs:
-        _describe(data, graph, facts)
-    pending = [("ModelProto", whole)]
+    pending, met = [("ModelProto", whole)], 0
     while pending:  # a stack, not recursion: a hostile file may nest as deep as it likes
         message, span = pending.pop()
         if message == "TensorProto":
             facts.external.update(_external_data(data, span))
             continue
+        strings = {}
+        for part in _parts(data, span):
+            met += 1
+            if met > _MOST_PARTS:
+                raise DamagedError(f"it has more than {_MOST_PARTS:,} parts")
+            if part.number in MESSAGES[message]:
+                pending.append((MESSAGES[message][part.number], part))
+            elif message == "NodeProto" and part.number in (_NODE_OPERATOR, _NODE_DOMAIN):
+                strings[part.number] = _text(data, part)
+            facts.programs.update(_PROGRAMS.get((message, part.number), ()))
         if message == "NodeProto":
-            facts.operators.add((_last(data, span, _NODE_DOMAIN), _last(data, span, _NODE_OPERATOR)))
-        inner = MESSAGES[message]
-        parts = [(inner[part.number], part) for part in _parts(data, span) if part.number in inner]
-        facts.programs.update(_PROGRAMS[message, kind] for kind, _ in parts if (message, kind) in _PROGRAMS)
-        pending.extend(parts)
+            facts.operators.add((strings.get(_NODE_DOMAIN, ""), strings.get(_NODE_OPERATOR, "")))
+    graphs = list(_inner(data, whole, _MODEL_GRAPH))
+    if not graphs:
+        raise DamagedError("it holds no graph")
+    for graph in graphs:
+        _describe(data, graph, facts)
     return facts
 
 
@@ -188,7 +196,11 @@ def _inner(data: Buffer, span: Field, number: int) -> Iterator[Field]:
 
 
 def _strings(data: Buffer, span: Field, number: int) -> list[str]:
-    return [data[part.start : part.end].decode("utf-8") for part in _inner(data, span, number)]
+    return [_text(data, part) for part in _inner(data, span, number)]
+
+
+def _text(data: Buffer, part: Field) -> str:
+    return data[part.start : part.end].decode("utf-8")
 
 
 def _last(data: Buffer, span: Field, number: int) -> str:

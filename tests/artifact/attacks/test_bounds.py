@@ -60,7 +60,22 @@ def test_a_huge_graph_is_not_walked(valid):
     path = valid / "onnx/model_optimized.onnx"
     with path.open("r+b") as stream:
         stream.truncate(2**40)
-    with pytest.raises(ArtifactError, match="expected at most 16,777,216 for a graph"):
+    with pytest.raises(ArtifactError, match="expected at most 4,194,304 for a graph"):
+        read_onnx_facts(path)
+
+
+@pytest.mark.parametrize("part", ["node", "initializer", "input", "metadata_props"])
+def test_a_graph_of_very_many_parts_is_refused(valid, part):
+    onnx = pytest.importorskip("onnx")
+    path = valid / "onnx/model_optimized.onnx"
+    number = onnx.GraphProto.DESCRIPTOR.fields_by_name[part].number
+    payload = (
+        bytes([number << 3 | 2, 0]) * 200_001 if number < 16 else bytes([number << 3 & 0x7F | 0x82, 1, 0]) * 200_001
+    )
+    size = len(payload)
+    length = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14])
+    path.write_bytes(path.read_bytes() + bytes([7 << 3 | 2]) + length + payload)
+    with pytest.raises(ArtifactError, match="it has more than 200,000 parts"):
         read_onnx_facts(path)
 
 

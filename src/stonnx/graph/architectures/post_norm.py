@@ -34,7 +34,7 @@ _ACTIVATIONS: Mapping[str, Activation] = {
     "relu": "relu",
 }
 
-_MOST_LAYERS = 1000  # the deepest encoders have some dozens
+_MOST_LAYERS = 200  # the deepest encoders have some dozens
 
 
 @dataclass(frozen=True, kw_only=True)
