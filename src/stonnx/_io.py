@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,14 +13,21 @@ from stonnx._writing import staged_file
 from stonnx.errors import StonnxError
 
 __all__ = [
+    "LARGEST_JSON_BYTES",
     "contained_path",
     "read_json",
+    "read_regular",
     "sha256_file",
     "why_closed",
     "write_bytes",
     "write_json",
     "write_text",
 ]
+
+LARGEST_JSON_BYTES = 64 * 1024 * 1024
+"""No JSON file of a model or an artifact needs more: the largest known tokenizer.json has about half."""
+_DEEPEST_JSON = 100
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def sha256_file(path: Path) -> str:
@@ -77,20 +85,52 @@ def why_closed(folder: Path, *, listed: bool) -> str | None:
     return None
 
 
-def read_json(path: Path, *, error: type[StonnxError]) -> Any:
-    """Parse a UTF-8 JSON file.
+def read_regular(path: Path, *, error: type[StonnxError], limit_bytes: int) -> bytes:
+    """The bytes of a regular file; a pipe or a device is refused, and never waited for.
+
+    Args:
+        path: The file; a link to it will do.
+        error: The class to raise.
+        limit_bytes: A larger file is refused before it is read.
 
     Raises:
-        StonnxError: As ``error``: the file is missing, unreadable or not JSON.
+        StonnxError: As ``error``: the file is missing, not regular, unreadable or too large.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with open(os.open(path, os.O_RDONLY | _NO_WAITING), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise error(f"{path} is not a regular file.")
+            raw = stream.read(limit_bytes + 1)
     except FileNotFoundError as exc:
         raise error(f"{path} does not exist.") from exc
     except OSError as exc:
         raise error(f"{path} cannot be read: {exc.strerror or exc}.") from exc
-    except (ValueError, RecursionError) as exc:  # ValueError: not UTF-8, not JSON, or a number too long
+    if len(raw) > limit_bytes:
+        raise error(f"{path} is larger than {limit_bytes:,} bytes; no model needs that.")
+    return raw
+
+
+def read_json(path: Path, *, error: type[StonnxError], limit_bytes: int = LARGEST_JSON_BYTES) -> Any:
+    """Parse a UTF-8 JSON file.
+
+    Raises:
+        StonnxError: As ``error``: the file is missing, not regular, unreadable, too large, not JSON or nested too
+            deeply.
+    """
+    raw = read_regular(path, error=error, limit_bytes=limit_bytes)
+    try:
+        value = json.loads(raw.decode("utf-8"))
+    except RecursionError as exc:
+        raise error(f"{path} cannot be read as JSON: nested too deeply.") from exc
+    except ValueError as exc:  # not UTF-8, not JSON, or a number too long
         raise error(f"{path} cannot be read as JSON: {exc}") from exc
+    level = [value]
+    for _ in range(_DEEPEST_JSON):
+        inner = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list))
+        level = [item for items in inner for item in items]
+        if not level:
+            return value
+    raise error(f"{path} cannot be read as JSON: nested more than {_DEEPEST_JSON} levels deep.")
 
 
 def write_text(path: Path, text: str) -> None:

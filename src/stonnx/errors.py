@@ -28,6 +28,8 @@ __all__ = [
     "VerificationError",
 ]
 
+_LONGEST = 4000
+
 
 class StonnxError(Exception):
     """Base class of every error that stonnx raises on purpose.
@@ -40,6 +42,8 @@ class StonnxError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str | None = None, cli_hint: str | None = None) -> None:
+        # Messages quote what files hold, and a file may hold one line of a million letters.
+        message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]} (cut here)"
         super().__init__(message)
         self.message = message
         self.hint = hint

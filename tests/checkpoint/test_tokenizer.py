@@ -328,7 +328,14 @@ def test_a_folder_without_a_tokenizer_says_how_to_get_one(tiny):
     assert "save_pretrained" in (caught.value.hint or "")
 
 
-def test_ids_beyond_the_embeddings_are_told(tiny, edit):
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.json"])
+def test_an_empty_vocabulary_is_refused(tiny, edit, name):
     folder = tiny()
-    edit(folder / "config.json", vocab_size=10)
-    assert any("10 embeddings" in note for note in read_model(resolve_source(folder)).notes)
+    if name == "vocab.txt":
+        (folder / "tokenizer.json").unlink()
+        (folder / name).write_text("", encoding="utf-8")
+    else:
+        document = json.loads((folder / name).read_text(encoding="utf-8"))
+        edit(folder / name, model={**document["model"], "vocab": {}}, added_tokens=[])
+    with pytest.raises(CheckpointError, match="empty vocabulary"):
+        read_model(resolve_source(folder))

@@ -72,7 +72,7 @@ def _decode(kind: Any, value: object, where: str) -> object:
         return tuple(_decode(get_args(kind)[0], item, f"{where}[{n}]") for n, item in enumerate(items))
     if origin is dict:
         members = _expect(dict, "an object", value, where)
-        return {key: _decode(get_args(kind)[1], item, f"{where}.{key}") for key, item in members.items()}
+        return {key: _decode(get_args(kind)[1], item, _path(where, key)) for key, item in members.items()}
     if origin is Literal:
         return _decode_choice(get_args(kind), value, where)
     if kind is object:
@@ -120,7 +120,7 @@ def _decode_free(value: object, where: str, depth: int) -> object:
     if isinstance(value, list):
         return [_decode_free(item, f"{where}[{n}]", depth - 1) for n, item in enumerate(value)]
     if isinstance(value, dict):
-        return {key: _decode_free(item, f"{where}.{key}", depth - 1) for key, item in value.items()}
+        return {key: _decode_free(item, _path(where, key), depth - 1) for key, item in value.items()}
     if value is None or isinstance(value, str | bool):
         return value
     if isinstance(value, int | float):
@@ -140,8 +140,10 @@ def _wrong(expected: str, value: object, where: str) -> ArtifactError:
     return ArtifactError(f"{where or 'the top level'}: expected {expected}, found {shown}.")
 
 
-def _path(where: str, key: object) -> str:
-    return f"{where}.{key}" if where else f"{key}"
+def _path(where: str, key: str) -> str:
+    """A key path; long keys are cut, because every key below repeats them."""
+    key = key if len(key) <= 80 else f"{key[:77]}..."
+    return f"{where}.{key}" if where else key
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stonnx._hub_layout import blob_stores
 from stonnx._io import contained_path, sha256_file, why_closed, write_json
 from stonnx.artifact.codec import manifest_from_json, manifest_to_json
 from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME, Goldens, read_goldens
@@ -16,6 +17,8 @@ from stonnx.artifact.strict_json import read_strict_json
 from stonnx.errors import ArtifactError, UsageError
 
 __all__ = ["Artifact", "file_entries", "file_entry", "write_manifest"]
+
+_LARGEST_MANIFEST_BYTES = 4 * 1024 * 1024  # the manifests of real models have some 10 KiB
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Artifact:
         """
         folder = Path(path)
         _check_folder(folder)
-        value = read_strict_json(contained_path(folder, MANIFEST_NAME, error=ArtifactError))
+        value = read_strict_json(_inside(folder, MANIFEST_NAME), limit_bytes=_LARGEST_MANIFEST_BYTES)
         try:
             manifest = manifest_from_json(value)
         except ArtifactError as exc:
@@ -69,9 +72,10 @@ class Artifact:
         """The path of a file of the artifact, proven to be inside the folder.
 
         Raises:
-            ArtifactError: The path leaves the folder.
+            ArtifactError: The path leaves the folder. Links into the blob store beside a snapshot of the
+                Hugging Face cache are fine.
         """
-        return contained_path(self.path, relative, error=ArtifactError)
+        return _inside(self.path, relative)
 
     def check_files(self, names: Iterable[str] | None = None) -> None:
         """Compare files with the SHA-256 sums of the manifest.
@@ -137,6 +141,10 @@ class Artifact:
                 f"{path} was changed: its SHA-256 is {found}, but {MANIFEST_NAME} says {entry.sha256}.",
                 hint=_CONVERT_AGAIN,
             )
+
+
+def _inside(folder: Path, relative: str) -> Path:
+    return contained_path(folder, relative, error=ArtifactError, extra_roots=blob_stores(folder))
 
 
 _CONVERT_AGAIN = "Copy the artifact again, or convert the model again."

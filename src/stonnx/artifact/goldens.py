@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from stonnx._hub_layout import blob_stores
 from stonnx._io import contained_path, write_bytes, write_json
 from stonnx.artifact.strict_json import read_strict_json
 from stonnx.errors import ArtifactError, UsageError
@@ -62,8 +63,10 @@ def read_goldens(folder: Path) -> Goldens | None:
     Raises:
         ArtifactError: Only one of the two files is there, one is damaged, or they disagree.
     """
-    described = contained_path(folder, GOLDEN_TEXTS_NAME, error=ArtifactError)
-    stored = contained_path(folder, GOLDEN_VECTORS_NAME, error=ArtifactError)
+    described, stored = (
+        contained_path(folder, name, error=ArtifactError, extra_roots=blob_stores(folder))
+        for name in (GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME)
+    )
     if not described.exists() and not stored.exists():
         return None
     texts, reference = _read_texts(described)

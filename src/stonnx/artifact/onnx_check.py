@@ -1,17 +1,21 @@
 """The first line of defence against a hostile or damaged ONNX file.
 
 An ONNX graph names the files that hold its weights. ONNX Runtime refuses names outside the model's
-folder; here a name must also be listed among the variant's files, and the error says what is wrong.
+folder; here a name must also be listed among the variant's files, and the error says what is wrong. A graph
+can also loop without end: here only the operators that stonnx authors may be used, and none of them can.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from stonnx._extras import UPGRADE
 from stonnx.artifact.folder import Artifact
 from stonnx.artifact.manifest import Variant
 from stonnx.artifact.onnx_facts import ExternalData, OnnxFacts, read_onnx_facts
+from stonnx.artifact.operators import is_allowed
 from stonnx.artifact.rules import check_path
 from stonnx.errors import ArtifactError
 
@@ -25,25 +29,28 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 def check_graph(artifact: Artifact, variant: Variant) -> None:
     """Check the graph of a variant before any engine loads it.
 
-    The file is whole; every weight outside it lies in a file of the variant; it takes the inputs and
-    gives the output that the manifest speaks of. Quick: the weights are not read.
+    The file is whole; every weight outside it lies in a file of the variant; it uses operators that stonnx
+    authors; it takes the inputs and gives the output that the manifest speaks of. Quick: the weights are not read.
 
     Raises:
         ArtifactError: One of these does not hold.
     """
     path = artifact.file(variant.graph)
     facts = read_onnx_facts(path)
+    listed = frozenset(variant.files)
+    sizes = {entry.path: entry.size_bytes for entry in artifact.manifest.files if entry.path in listed}
     for data in sorted(facts.external, key=lambda data: data.location):
-        _check_external(artifact, variant, data)
+        _check_external(artifact, variant, data, sizes)
+    _check_operators(facts, str(path))
     _check_inputs(variant, facts, str(path))
     _check_output(artifact.manifest.dimension, facts, str(path))
 
 
-def _check_external(artifact: Artifact, variant: Variant, data: ExternalData) -> None:
+def _check_external(artifact: Artifact, variant: Variant, data: ExternalData, sizes: Mapping[str, int]) -> None:
     graph = artifact.path / variant.graph
     check_path(data.location, f"{graph}: external data")
     relative = (PurePosixPath(variant.graph).parent / data.location).as_posix()
-    if relative not in variant.files:
+    if relative not in sizes:
         raise ArtifactError(
             f"{graph}: external data: {relative!r} is not among the files of variant {variant.name!r} "
             f"({', '.join(variant.files)})."
@@ -51,9 +58,21 @@ def _check_external(artifact: Artifact, variant: Variant, data: ExternalData) ->
     if _NUMBER.fullmatch(data.offset) is None or _NUMBER.fullmatch(data.length) is None:
         raise ArtifactError(f"{graph}: external data: {data.offset[:40]!r}, {data.length[:40]!r} are no byte range.")
     last = int(data.offset) + int(data.length)
-    size = next(entry.size_bytes for entry in artifact.manifest.files if entry.path == relative)
-    if last > size:
-        raise ArtifactError(f"{graph}: external data: byte {last} of {relative} is needed, it has {size}.")
+    if last > sizes[relative]:
+        raise ArtifactError(f"{graph}: external data: byte {last} of {relative} is needed, it has {sizes[relative]}.")
+
+
+def _check_operators(facts: OnnxFacts, graph: str) -> None:
+    if facts.programs:
+        raise ArtifactError(f"{graph}: the graph holds {', '.join(sorted(facts.programs))}; stonnx authors none.")
+    foreign = sorted(operator for operator in facts.operators if not is_allowed(*operator))
+    if foreign:
+        names = ", ".join(f"{domain}.{name}" if domain else name for domain, name in foreign[:5])
+        more = f" and {len(foreign) - 5} more" if len(foreign) > 5 else ""
+        raise ArtifactError(
+            f"{graph}: the graph uses operators that stonnx does not author: {names}{more}.",
+            hint=f"If a newer stonnx wrote this artifact: {UPGRADE}",
+        )
 
 
 def _check_inputs(variant: Variant, facts: OnnxFacts, graph: str) -> None:

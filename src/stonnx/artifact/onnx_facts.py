@@ -34,6 +34,17 @@ MESSAGES: dict[str, dict[int, str]] = {
     "TensorProto": {},
 }
 _MODEL_GRAPH = 7
+_NODE_OPERATOR, _NODE_DOMAIN = 4, 7
+# Weights lie in a file of their own: the graph of two hundred layers is smaller, and has fewer parts.
+_LARGEST_GRAPH_BYTES = 4 * 1024 * 1024
+_MOST_PARTS = 200_000
+# What runs by itself, beside the nodes of the main graph.
+_PROGRAMS = {
+    ("AttributeProto", 6): ("a graph inside a node",),
+    ("AttributeProto", 11): ("a graph inside a node",),
+    ("ModelProto", 20): ("graphs for training",),
+    ("ModelProto", 25): ("functions",),
+}
 _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 5, 11, 12
 _TENSOR_NAME, _TENSOR_EXTERNAL_DATA = 8, 13
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
@@ -69,21 +80,29 @@ class OnnxFacts:
         inputs: Names of the inputs of the main graph.
         initializers: Names of its initializers; an input of the same name has a default.
         outputs: Its outputs by name.
+        operators: Domain and name of every operator, wherever it stands.
+        programs: What there is beside the nodes of the main graph: graphs inside nodes (loops and branches),
+            functions, graphs for training; in words.
     """
 
     external: set[ExternalData] = field(default_factory=set)
     inputs: set[str] = field(default_factory=set)
     initializers: set[str] = field(default_factory=set)
     outputs: dict[str, Output] = field(default_factory=dict)
+    operators: set[tuple[str, str]] = field(default_factory=set)
+    programs: set[str] = field(default_factory=set)
 
 
 def read_onnx_facts(path: Path) -> OnnxFacts:
     """Walk an ONNX file; weights inside it are skipped, not read.
 
     Raises:
-        ArtifactError: The file cannot be read, or is truncated or damaged.
+        ArtifactError: The file cannot be read, is too large for a graph, or is truncated or damaged.
     """
     try:
+        size = path.stat().st_size
+        if size > _LARGEST_GRAPH_BYTES:
+            raise ArtifactError(f"{path} has {size:,} bytes; expected at most {_LARGEST_GRAPH_BYTES:,} for a graph.")
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _walk(data)
     except OSError as exc:
@@ -97,19 +116,29 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
 def _walk(data: Buffer) -> OnnxFacts:
     facts = OnnxFacts()
     whole = Field(0, None, 0, len(data))
-    graphs = [part for part in _parts(data, whole) if part.number == _MODEL_GRAPH]
-    if not graphs:
-        raise DamagedError("it holds no graph")
-    for graph in graphs:
-        _describe(data, graph, facts)
-    pending = [("ModelProto", whole)]
+    pending, met = [("ModelProto", whole)], 0
     while pending:  # a stack, not recursion: a hostile file may nest as deep as it likes
         message, span = pending.pop()
         if message == "TensorProto":
             facts.external.update(_external_data(data, span))
             continue
-        inner = MESSAGES[message]
-        pending.extend((inner[part.number], part) for part in _parts(data, span) if part.number in inner)
+        strings = {}
+        for part in _parts(data, span):
+            met += 1
+            if met > _MOST_PARTS:
+                raise DamagedError(f"it has more than {_MOST_PARTS:,} parts")
+            if part.number in MESSAGES[message]:
+                pending.append((MESSAGES[message][part.number], part))
+            elif message == "NodeProto" and part.number in (_NODE_OPERATOR, _NODE_DOMAIN):
+                strings[part.number] = _text(data, part)
+            facts.programs.update(_PROGRAMS.get((message, part.number), ()))
+        if message == "NodeProto":
+            facts.operators.add((strings.get(_NODE_DOMAIN, ""), strings.get(_NODE_OPERATOR, "")))
+    graphs = list(_inner(data, whole, _MODEL_GRAPH))
+    if not graphs:
+        raise DamagedError("it holds no graph")
+    for graph in graphs:
+        _describe(data, graph, facts)
     return facts
 
 
@@ -128,15 +157,14 @@ def _describe(data: Buffer, graph: Field, facts: OnnxFacts) -> None:
 
 
 def _external_data(data: Buffer, tensor: Field) -> Iterator[ExternalData]:
-    entries: dict[str, list[str]] = {}
-    for part in _parts(data, tensor):
-        if part.number == _TENSOR_EXTERNAL_DATA:
-            # A key or value given twice is legal protobuf: every combination counts.
-            for key in _strings(data, part, _ENTRY_KEY):
-                entries.setdefault(key, []).extend(_strings(data, part, _ENTRY_VALUE) or [""])
-    offsets, lengths = entries.get("offset", ["0"]), entries.get("length", ["0"])
-    for location in entries.get("location", []):
-        yield from (ExternalData(location, offset, length) for offset in offsets for length in lengths)
+    entries: dict[str, str] = {}
+    for part in _inner(data, tensor, _TENSOR_EXTERNAL_DATA):
+        key = _last(data, part, _ENTRY_KEY)
+        if key in entries:  # readers disagree about which of two counts
+            raise DamagedError(f"external data: the key {key[:40]!r} is given twice")
+        entries[key] = _last(data, part, _ENTRY_VALUE)
+    if "location" in entries:
+        yield ExternalData(entries["location"], entries.get("offset", "0"), entries.get("length", "0"))
 
 
 def _output(data: Buffer, value: Field) -> Output:
@@ -168,4 +196,13 @@ def _inner(data: Buffer, span: Field, number: int) -> Iterator[Field]:
 
 
 def _strings(data: Buffer, span: Field, number: int) -> list[str]:
-    return [data[part.start : part.end].decode("utf-8") for part in _inner(data, span, number)]
+    return [_text(data, part) for part in _inner(data, span, number)]
+
+
+def _text(data: Buffer, part: Field) -> str:
+    return data[part.start : part.end].decode("utf-8")
+
+
+def _last(data: Buffer, span: Field, number: int) -> str:
+    """A string field that stands once; of several, protobuf takes the last."""
+    return next(reversed(_strings(data, span, number)), "")

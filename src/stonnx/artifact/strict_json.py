@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 
+from stonnx._io import LARGEST_JSON_BYTES, read_regular
 from stonnx.errors import ArtifactError
 
 __all__ = ["read_strict_json"]
 
-_MAX_BYTES = 64 * 1024 * 1024  # the largest real file is golden.json, well below 1 MiB
 
-
-def read_strict_json(path: Path) -> object:
+def read_strict_json(path: Path, *, limit_bytes: int = LARGEST_JSON_BYTES) -> object:
     """Parse a UTF-8 JSON file of an artifact.
+
+    Args:
+        path: The file.
+        limit_bytes: A larger file is refused before it is read.
 
     Raises:
         ArtifactError: The file is missing, not a regular file, too large, not UTF-8 or not JSON; it holds ``NaN`` or a
             number outside the float64 range; an object names a key twice; it is nested too deeply.
     """
-    if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
-        raise ArtifactError(f"{path} is not a regular file.")
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(_MAX_BYTES + 1)
-    except FileNotFoundError as exc:
-        raise ArtifactError(f"{path} does not exist.") from exc
-    except OSError as exc:
-        raise ArtifactError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
-    if len(raw) > _MAX_BYTES:
-        raise ArtifactError(f"{path} is larger than {_MAX_BYTES} bytes; no artifact needs that.")
+    raw = read_regular(path, error=ArtifactError, limit_bytes=limit_bytes)
     try:
         return json.loads(
             raw.decode("utf-8"), object_pairs_hook=_object, parse_float=_float, parse_constant=_no_constant
@@ -45,8 +39,8 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """An object; readers disagree about which of two equal keys counts, so there may be none."""
     value = dict(pairs)
     if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise ValueError(f"the key {twice!r} is given twice.")
     return value
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stonnx.checkpoint.tokens import TokenSet, add_tokens
@@ -60,16 +59,9 @@ def build_bert_tokenizer(
     return tokenizer, _differences(options, document)
 
 
-def read_vocab(path: Path) -> dict[str, int]:
-    """Ids by piece, from ``vocab.txt``: one piece a line.
-
-    Raises:
-        CheckpointError: The file cannot be read.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise CheckpointError(f"{path} cannot be read: {exc}") from exc
+def read_vocab(text: str) -> dict[str, int]:
+    """Ids by piece, from the text of ``vocab.txt``: one piece a line."""
+    lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
     # As tokenizers reads it: blanks at the end of a line do not count, and the last of equal lines wins.

@@ -80,6 +80,10 @@ def _modes(name: str, config: dict[str, Any]) -> tuple[PoolingMode, ...]:
     wanted = [value] if isinstance(value, str) else value
     if not isinstance(wanted, list) or not wanted:
         raise CheckpointError(f"{name}: pooling_mode is {value!r}; expected a mode or a list of modes.")
+    if len(wanted) > len(_MODES):
+        raise UnsupportedModelError(
+            f"{name}: pooling_mode lists {len(wanted)} modes; stonnx authors each of the {len(_MODES)} once at most."
+        )
     modes = tuple(mode for item in wanted for mode in _MODES if mode == item)
     if len(modes) != len(wanted):
         unknown = ", ".join(repr(item) for item in wanted if item not in _MODES)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from stonnx._io import read_json
 from stonnx._quiet import turn_off_telemetry
-from stonnx.errors import RunError, StonnxError
+from stonnx.errors import CheckpointError, RunError, StonnxError
 
-__all__ = ["download"]
+__all__ = ["CARD_FILES", "download"]
 
 _log = logging.getLogger(__name__)
 
-_FILES = ["*.json", "vocab.txt", "*/vocab.txt"]
+CARD_FILES = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
+"""The model card and the terms of use, at the root: they go with every artifact."""
+
+_FILES = ["*.json", "vocab.txt", "*/vocab.txt", *CARD_FILES]
 _SAFETENSORS = ["model.safetensors", "*/model.safetensors", "model-*.safetensors", "*/model-*.safetensors"]
 # Patterns match across slashes, so exports and training leftovers have to be named to stay out.
 _IGNORED = ["onnx/*", "openvino/*", "coreml/*", "checkpoint-*", "runs/*", "eval/*"]
@@ -26,7 +29,7 @@ _FOLDER_HINT = "Without the hub: download the model elsewhere and pass its folde
 
 
 def download(repo: str, revision: str | None) -> tuple[Path, str | None]:
-    """Fetch a repository's configuration, tokenizer and weights into the Hugging Face cache.
+    """Fetch a repository's configuration, tokenizer, weights and model card into the Hugging Face cache.
 
     ``HF_HOME``, ``HF_HUB_OFFLINE``, ``HF_ENDPOINT`` and stored tokens work as everywhere. Pickled
     weights are fetched only for the modules that have no safetensors; code never.
@@ -104,9 +107,9 @@ def _pickle_patterns(snapshot: Path) -> list[str]:
 def _weight_folders(snapshot: Path) -> list[str]:
     """Paths of the modules with weights. The file is untrusted: it is validated later, where it is read."""
     try:
-        modules = json.loads((snapshot / "modules.json").read_text(encoding="utf-8"))
+        modules = read_json(snapshot / "modules.json", error=CheckpointError)
         chain = [(str(module["type"]).rpartition(".")[2], PurePosixPath(str(module["path"]))) for module in modules]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (CheckpointError, TypeError, KeyError):
         return [""]
     return [
         str(path) for kind, path in chain if kind in _WITH_WEIGHTS and not path.is_absolute() and ".." not in path.parts

@@ -12,10 +12,15 @@ from stonnx.errors import CheckpointError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["MPNET_PADDING_ID", "max_tokens", "pad_id", "usable_positions"]
+__all__ = ["DEFAULT_POSITIONS", "MPNET_PADDING_ID", "max_tokens", "pad_id", "usable_positions"]
 
 MPNET_PADDING_ID = 1
 """Fixed in transformers' MPNetEmbeddings, whatever config.json says; the first token's position is the next one."""
+
+
+DEFAULT_POSITIONS = 512
+"""Rows of the position table where ``config.json`` does not name them: the default of transformers' configurations."""
+_FAMILIES = ("bert", "mpnet")
 
 
 def max_tokens(sentence: SentenceConfig, config: Mapping[str, Any], positions: object, notes: list[str]) -> int:
@@ -50,14 +55,17 @@ def max_tokens(sentence: SentenceConfig, config: Mapping[str, Any], positions: o
 def usable_positions(config: Mapping[str, Any]) -> object:
     """How many tokens the position table of a model has room for; what ``config.json`` says where that is no number.
 
+    The table has as many rows as ``config.json`` says, or transformers' default: authoring compares them.
+
     MPNet counts positions as RoBERTa does, from behind that of padding, so the table has two rows that no token gets.
     sentence-transformers does not know it, and fails on longer texts.
 
     Args:
         config: The transformer's ``config.json``.
     """
-    positions, unused = config.get("max_position_embeddings"), MPNET_PADDING_ID + 1
-    if config.get("model_type") != "mpnet" or not isinstance(positions, int) or positions <= unused:
+    family, unused = config.get("model_type"), MPNET_PADDING_ID + 1
+    positions = config.get("max_position_embeddings", DEFAULT_POSITIONS if family in _FAMILIES else None)
+    if family != "mpnet" or not isinstance(positions, int) or positions <= unused:
         return positions
     return positions - unused
 

@@ -20,6 +20,7 @@ _TYPE = re.compile(
     r"sentence_transformers\.(models|base\.modules|sentence_transformer\.modules)(\.\w+)?\.(?P<kind>[A-Z]\w*)"
 )
 _HEAD_KINDS = ("Pooling", "Dense", "LayerNorm", "Normalize", "Dropout")
+_MOST_MODULES = 50  # real chains have two to five
 _SUPPORTED = "Transformer, Pooling, Dense, LayerNorm, Normalize and Dropout"
 
 
@@ -75,6 +76,10 @@ def _entries(folder: SourceFolder) -> list[Any]:
     modules = folder.read_json("modules.json")
     if not isinstance(modules, list) or not modules:
         raise CheckpointError(f"{folder.path / 'modules.json'} must hold a list of modules.")
+    if len(modules) > _MOST_MODULES:
+        raise CheckpointError(
+            f"{folder.path / 'modules.json'} lists {len(modules)} modules; expected at most {_MOST_MODULES}."
+        )
     return modules
 
 

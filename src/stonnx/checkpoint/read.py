@@ -49,6 +49,7 @@ def read_model(folder: SourceFolder) -> ModelSpec:
         tokenizer_json=tokenizer.json,
         max_tokens=tokenizer.max_tokens,
         pad_id=tokenizer.pad_id,
+        largest_id=tokenizer.largest_id,
         prompts=_prompts(settings),
         similarity=next((known for known in _SIMILARITIES if known == similarity), None),
         truncate_dim=_truncate_dim(settings),

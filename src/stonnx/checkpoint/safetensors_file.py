@@ -24,6 +24,8 @@ _FLOATS: dict[str, np.dtype[Any]] = {
     "BF16": np.dtype("<u2"),
 }
 
+_LARGEST_HEADER_BYTES = 16 * 1024 * 1024  # some 100,000 tensors; real models have some hundreds
+_MOST_DIMENSIONS = 32  # NumPy holds 64 at most; real weights have two
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -46,9 +48,12 @@ class SafetensorsFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._entries = _read_entries(path)
-        with path.open("rb") as stream:
-            self._map: mmap.mmap | None = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            self._entries = _read_entries(path)
+            with path.open("rb") as stream:
+                self._map: mmap.mmap | None = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as exc:
+            raise CheckpointError(f"{path} cannot be read: {exc.strerror or exc}.", hint=_hint(path)) from exc
 
     def names(self) -> tuple[str, ...]:
         """Names of the tensors."""
@@ -92,7 +97,8 @@ def _as_float32(raw: NDArray[Any], *, bfloat16: bool) -> NDArray[np.float32]:
         return (raw.astype(np.uint32) << 16).view(np.float32)
     # Engines expect aligned data; a header of odd length or a half-precision neighbour shifts it.
     if not raw.flags.aligned or raw.dtype != np.float32:
-        return raw.astype(np.float32)
+        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which Weights refuses
+            return raw.astype(np.float32)
     return raw
 
 
@@ -100,19 +106,24 @@ def _read_entries(path: Path) -> dict[str, _Entry]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if length > _LARGEST_HEADER_BYTES:
+                raise ValueError(f"a header of {length} bytes; expected at most {_LARGEST_HEADER_BYTES}")
+            header = json.loads(stream.read(length))
         # It checks the header: sizes, overlaps, holes, and that the file is as long as it says.
         with safe_open(path, framework="numpy") as checked:
             names = set(checked.keys())
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(length))
-    except (SafetensorError, OSError, ValueError) as exc:
+    except (SafetensorError, ValueError, RecursionError) as exc:
         raise CheckpointError(f"{path} is damaged or incomplete: {exc}", hint=_hint(path)) from exc
-    return {
-        name: _Entry(entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
-        for name, entry in header.items()
-        if name in names
-    }
+    return {name: _entry(path, name, header[name], 8 + length) for name in header if name in names}
+
+
+def _entry(path: Path, name: str, entry: dict[str, Any], start: int) -> _Entry:
+    shape = tuple(entry["shape"])
+    if len(shape) > _MOST_DIMENSIONS:
+        raise CheckpointError(f"{path}: the tensor {name!r} has {len(shape)} dimensions; no model needs that.")
+    return _Entry(entry["dtype"], shape, start + entry["data_offsets"][0])
 
 
 def _hint(path: Path) -> str:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stonnx._io import contained_path, read_json, why_closed
+from stonnx._hub_layout import blob_stores
+from stonnx._io import LARGEST_JSON_BYTES, contained_path, read_json, read_regular, why_closed
 from stonnx._sources import hub_model
 from stonnx.checkpoint.hub import download
 from stonnx.errors import CheckpointError, UsageError
 
 __all__ = ["SourceFolder", "resolve_source"]
 
+_LARGEST_SETTINGS_BYTES = 8 * 1024 * 1024
+_LARGE = ("tokenizer.json", "tokenizer_config.json", "added_tokens.json")
+"""They may hold a whole vocabulary; every other JSON file holds settings, or names of tensors."""
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
-# Written by huggingface_hub into a blob store that it shares between repositories.
-_SHARED_BLOBS_MARKER = ".huggingface-shared-blobs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,39 +45,54 @@ class SourceFolder:
                 snapshot of the Hugging Face cache are fine.
         """
         try:
-            return contained_path(self.path, relative, error=CheckpointError, extra_roots=_blob_stores(self.path))
+            return contained_path(self.path, relative, error=CheckpointError, extra_roots=blob_stores(self.path))
         # A link that leads to itself, a name of thousands of characters, or one that is no Unicode.
         except (OSError, RuntimeError, UnicodeEncodeError) as exc:
             raise CheckpointError(f"{relative[:200]!r} cannot be a file of {self.path}: {exc}") from exc
 
     def exists(self, relative: str) -> bool:
-        """Whether ``relative`` names a regular file; one that does can be read.
+        """Whether there is a file ``relative``; one that there is can be read.
 
         Raises:
-            CheckpointError: The path leaves the folder, or the file is there and cannot be read.
+            CheckpointError: The path leaves the folder, or names something else than a regular file (taking a pipe
+                or a link to a file that is gone for no file would lose a setting without a word), or the file cannot
+                be read.
         """
         path = self.file(relative)
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):
-                return False
-            with path.open("rb"):
-                return True
+            is_regular = stat.S_ISREG(os.stat(path).st_mode)
+            if is_regular:
+                path.open("rb").close()
         except (FileNotFoundError, NotADirectoryError):
-            return False
+            if not os.path.lexists(path):
+                return False
+            is_regular = False
         except OSError as exc:
             raise CheckpointError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
+        if not is_regular:
+            raise CheckpointError(f"{path} is not a regular file.", hint="Download the model again.")
+        return True
 
     def read_json(self, relative: str) -> Any:
         """The parsed JSON file.
 
         Raises:
-            CheckpointError: The file is missing or damaged, or the path leaves the folder.
+            CheckpointError: The file is missing, damaged, not regular or too large, or the path leaves the folder.
+        """
+        return read_json(self.file(relative), error=CheckpointError, limit_bytes=_limit_bytes(relative))
+
+    def read_text(self, relative: str) -> str:
+        """A UTF-8 text file; every kind of line end comes back as a line feed.
+
+        Raises:
+            CheckpointError: As for ``read_json``.
         """
         path = self.file(relative)
         try:
-            return read_json(path, error=CheckpointError)
-        except ValueError as exc:  # a number of thousands of digits
-            raise CheckpointError(f"{path} cannot be read as JSON: {exc}") from exc
+            raw = read_regular(path, error=CheckpointError, limit_bytes=LARGEST_JSON_BYTES)
+            return io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8").read()
+        except UnicodeDecodeError as exc:
+            raise CheckpointError(f"{path} cannot be read: {exc}") from exc
 
     def read_object(self, relative: str) -> dict[str, Any]:
         """The parsed JSON file, which must hold an object.
@@ -136,18 +154,5 @@ def _checked(folder: SourceFolder) -> SourceFolder:
     return folder
 
 
-def _blob_stores(path: Path) -> tuple[Path, ...]:
-    """The blob stores that links of a Hugging Face cache snapshot lead to; none for other folders.
-
-    The layout is ``CACHE/models--org--name/{snapshots/COMMIT,blobs}``; since huggingface_hub 2, blobs may be
-    links themselves, into ``CACHE/blobs``. A store that is a link is not trusted: it could lead anywhere.
-    """
-    path = path.resolve()
-    repository = path.parent.parent
-    if path.parent.name != "snapshots" or not repository.name.startswith("models--"):
-        return ()
-    shared = repository.parent / "blobs"
-    stores = [repository / "blobs"]
-    if (shared / _SHARED_BLOBS_MARKER).is_file():
-        stores.append(shared)
-    return tuple(store for store in stores if not store.is_symlink())
+def _limit_bytes(relative: str) -> int:
+    return LARGEST_JSON_BYTES if relative.rpartition("/")[2] in _LARGE else _LARGEST_SETTINGS_BYTES

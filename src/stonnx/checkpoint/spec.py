@@ -82,6 +82,7 @@ class ModelSpec:
         tokenizer_json: The effective tokenizer: text of a ``tokenizer.json`` without truncation and padding.
         max_tokens: Longest token row, special tokens included, as sentence-transformers would use.
         pad_id: Id of the padding token.
+        largest_id: Largest id of the tokenizer's vocabulary, added tokens included.
         prompts: Prompts carried over.
         similarity: Similarity function name; None where the source names none.
         truncate_dim: Components kept by default; None for all.
@@ -97,6 +98,7 @@ class ModelSpec:
     tokenizer_json: str
     max_tokens: int
     pad_id: int
+    largest_id: int
     prompts: Prompts
     similarity: Similarity | None
     truncate_dim: int | None

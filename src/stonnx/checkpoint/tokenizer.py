@@ -29,6 +29,9 @@ _BERT_CLASSES = {"BertTokenizer", "ConvBertTokenizer", "DistilBertTokenizer", "E
 # They split text with Python code before any vocabulary is asked.
 _PYTHON_CLASSES = {"BertJapaneseTokenizer", "BertweetTokenizer", "RoCBertTokenizer", "TapasTokenizer"}
 
+# Far beyond every known vocabulary (about half a million pieces), and soon counted to.
+_LARGEST_ID = 10_000_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerResult:
@@ -38,12 +41,14 @@ class TokenizerResult:
         json: Text of a ``tokenizer.json`` without truncation and padding.
         max_tokens: Longest token row, special tokens included.
         pad_id: Id of the padding token.
+        largest_id: Largest id of the vocabulary, added tokens included.
         notes: What was assumed, for the user.
     """
 
     json: str
     max_tokens: int
     pad_id: int
+    largest_id: int
     notes: tuple[str, ...]
 
 
@@ -54,7 +59,7 @@ class _Files:
     config: Mapping[str, Any]
     document: Mapping[str, Any] | None
     document_path: Path
-    vocab_path: Path | None
+    vocab_name: str | None
     tokens: TokenSet
 
 
@@ -88,15 +93,12 @@ def read_tokenizer(
         _lowercase_first(tokenizer)
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    vocab_size = model_config.get("vocab_size")
     limit = max_tokens(sentence, files.config, usable_positions(model_config), notes)
     padding = pad_id(tokenizer, _pad_token(files), model_config.get("pad_token_id"), notes)
-    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
-    if isinstance(vocab_size, int) and largest >= vocab_size:
-        notes.append(
-            f"The tokenizer has ids up to {largest}, the model {vocab_size} embeddings; such ids fail in both."
-        )
-    return TokenizerResult(json=tokenizer.to_str(), max_tokens=limit, pad_id=padding, notes=tuple(notes))
+    largest = _largest_id(tokenizer, folder)
+    return TokenizerResult(
+        json=tokenizer.to_str(), max_tokens=limit, pad_id=padding, largest_id=largest, notes=tuple(notes)
+    )
 
 
 def _read_files(folder: SourceFolder, prefix: str, sentence: SentenceConfig) -> _Files:
@@ -109,7 +111,7 @@ def _read_files(folder: SourceFolder, prefix: str, sentence: SentenceConfig) -> 
         config=config,
         document=document,
         document_path=folder.file(names["tokenizer.json"]),
-        vocab_path=folder.file(names["vocab.txt"]) if there["vocab.txt"] else None,
+        vocab_name=names["vocab.txt"] if there["vocab.txt"] else None,
         tokens=read_tokens(folder, prefix, config, document),
     )
 
@@ -154,7 +156,7 @@ def _build(folder: SourceFolder, files: _Files, class_name: str, notes: list[str
             f"The tokenizer is a {class_name}, which splits text with Python code; stonnx needs a tokenizer.json.",
             hint="Models with such a tokenizer cannot be converted.",
         )
-    if class_name in _BERT_CLASSES and (vocab := _vocab(files)) is not None:
+    if class_name in _BERT_CLASSES and (vocab := _vocab(folder, files)) is not None:
         tokenizer, found = build_bert_tokenizer(vocab, files.config, files.tokens, files.document)
         notes.extend(found)
         return tokenizer
@@ -170,10 +172,24 @@ def _build(folder: SourceFolder, files: _Files, class_name: str, notes: list[str
     return tokenizer
 
 
-def _vocab(files: _Files) -> Mapping[str, int] | None:
+def _vocab(folder: SourceFolder, files: _Files) -> Mapping[str, int] | None:
     if files.document is not None:
         return word_piece_vocab(files.document)
-    return None if files.vocab_path is None else read_vocab(files.vocab_path)
+    return None if files.vocab_name is None else read_vocab(folder.read_text(files.vocab_name))
+
+
+def _largest_id(tokenizer: Tokenizer, folder: SourceFolder) -> int:
+    """The largest id of the vocabulary, which is not empty; writing a tokenizer counts up to it."""
+    if tokenizer.get_vocab_size(with_added_tokens=False) == 0:
+        raise CheckpointError(
+            f"The tokenizer of {folder.path} has an empty vocabulary.", hint="Download the tokenizer's files again."
+        )
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values())
+    if largest > _LARGEST_ID:
+        raise CheckpointError(
+            f"The tokenizer of {folder.path} has the id {largest}; expected none above {_LARGEST_ID}."
+        )
+    return largest
 
 
 def _lowercase_first(tokenizer: Tokenizer) -> None:

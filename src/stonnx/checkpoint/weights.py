@@ -29,6 +29,9 @@ class _TensorFile(Protocol):
     def close(self) -> None: ...
 
 
+# The largest models have some hundreds; every shard is an open file.
+_MOST_SHARDS = 500
+
 _OpenFile = Callable[[Path], _TensorFile]
 
 
@@ -44,6 +47,7 @@ class Weights:
 
     def __init__(self, files: dict[str, _TensorFile]) -> None:
         self._files = files
+        self._finite: set[str] = set()
 
     @classmethod
     def open(cls, folder: SourceFolder, subfolder: str = "") -> Self:
@@ -78,13 +82,18 @@ class Weights:
 
     @classmethod
     def _sharded(cls, folder: SourceFolder, prefix: str, index: str, kind: _OpenFile) -> Self:
+        weight_map = _weight_map(folder, prefix + index)
         shards: dict[str, _TensorFile] = {}
         files: dict[str, _TensorFile] = {}
         try:
-            for tensor, shard in _weight_map(folder, prefix + index).items():
-                if shard not in shards:
-                    shards[shard] = _open_shard(folder, prefix + shard, kind)
-                files[tensor] = _holding(shards[shard], tensor, folder.path / prefix / shard)
+            for shard in dict.fromkeys(weight_map.values()):
+                shards[shard] = _open_shard(folder, prefix + shard, kind)
+            holdings = {shard: frozenset(file.names()) for shard, file in shards.items()}
+            for tensor, shard in weight_map.items():
+                if tensor not in holdings[shard]:
+                    path = folder.path / prefix / shard
+                    raise CheckpointError(f"{path} lacks the tensor {tensor}, which the index lists.")
+                files[tensor] = shards[shard]
         except BaseException:
             for file in shards.values():
                 file.close()
@@ -112,10 +121,14 @@ class Weights:
         float16, bfloat16 and float64 are converted.
 
         Raises:
-            CheckpointError: There is no such tensor, or the weights are closed.
+            CheckpointError: There is no such tensor, it holds a NaN or an infinite number, or the weights are closed.
             UnsupportedModelError: The tensor is not stored in a floating-point type.
         """
-        return self._file(name).get(name)
+        array = self._file(name).get(name)
+        if name not in self._finite:
+            _check_finite(name, array)
+            self._finite.add(name)
+        return array
 
     def close(self) -> None:
         """Let go of the files. Arrays handed out stay valid."""
@@ -137,16 +150,24 @@ class Weights:
             raise CheckpointError(f"The checkpoint has no tensor {name!r}.") from None
 
 
-def _holding(file: _TensorFile, tensor: str, path: Path) -> _TensorFile:
-    if tensor not in file.names():
-        raise CheckpointError(f"{path} lacks the tensor {tensor}, which the index lists.")
-    return file
+def _check_finite(name: str, array: NDArray[np.float32]) -> None:
+    """One NaN in the weights makes every vector NaN."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise CheckpointError(
+            f"The tensor {name} holds {array.size - np.count_nonzero(finite)} numbers that are not finite (NaN or "
+            f"infinite), of {array.size}.",
+            hint="The checkpoint is damaged, or its training diverged: download it again, or pass another one.",
+        )
 
 
 def _weight_map(folder: SourceFolder, index: str) -> dict[str, str]:
     weight_map = folder.read_object(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map or not all(isinstance(v, str) for v in weight_map.values()):
         raise CheckpointError(f"{folder.path / index} has no weight_map from tensor names to file names.")
+    shards = len(set(weight_map.values()))
+    if shards > _MOST_SHARDS:
+        raise CheckpointError(f"{folder.path / index} lists {shards} files; expected at most {_MOST_SHARDS}.")
     return weight_map
 
 

@@ -11,12 +11,12 @@ from safetensors.numpy import save
 from stonnx._io import write_json, write_text
 from stonnx.checkpoint import SourceFolder, Weights
 from stonnx.checkpoint.head import LEGACY_MODES
+from stonnx.checkpoint.hub import CARD_FILES
 from stonnx.checkpoint.sentence_config import read_sentence_config
 from stonnx.checkpoint.spec import Dense, HeadModule, LayerNorm, ModelSpec, Pooling
 
 __all__ = ["write_model_folder"]
 
-_ROOT_FILES = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
 _TRANSFORMER_FILES = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt")
 _MODULE_TYPE = "sentence_transformers.models."  # every release since 2.0 reads this spelling
 
@@ -35,7 +35,7 @@ def write_model_folder(source: SourceFolder, spec: ModelSpec, out: Path) -> None
     Raises:
         CheckpointError: A file leads out of the source folder, or weights of a module are damaged.
     """
-    for name in _ROOT_FILES:
+    for name in CARD_FILES:
         _copy(source, name, out / name)
     for name in _TRANSFORMER_FILES:
         _copy(source, _join(spec.transformer_path, name), out / name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import onnx
 
 from stonnx.checkpoint.spec import ModelSpec, Pooling
+from stonnx.errors import CheckpointError
 from stonnx.graph.architectures import Architecture, read_architecture
 from stonnx.graph.builder import GraphBuilder, WeightFile
 from stonnx.graph.dialects import Dialect
@@ -56,13 +57,24 @@ def draw(spec: ModelSpec, weights: TensorSource) -> Blueprint:
     """Check that a model can be authored.
 
     Raises:
-        CheckpointError: config.json, modules and weights do not fit together.
+        CheckpointError: config.json, modules, tokenizer and weights do not fit together.
         UnsupportedModelError: The architecture, an option or a module is not authored.
     """
     family, encoder = read_architecture(spec.config)
     dimension = head_width(encoder.width, spec.head)
     parameters = match_tensors(weights, encoder.expected_tensors(), prefixes=encoder.prefixes)
+    _check_ids(spec, encoder.vocabulary)
     return Blueprint(family=family, encoder=encoder, parameters=parameters, spec=spec, dimension=dimension)
+
+
+def _check_ids(spec: ModelSpec, rows: int) -> None:
+    """Every id that the tokenizer can give has a row in the table of words."""
+    for name, largest in (("has ids up to", spec.largest_id), ("pads with the id", spec.pad_id)):
+        if largest >= rows:
+            raise CheckpointError(
+                f"The tokenizer {name} {largest}, but the model has {rows} word embeddings (ids 0 to {rows - 1}).",
+                hint="Check that the tokenizer and the weights belong to the same model.",
+            )
 
 
 def author_graph(

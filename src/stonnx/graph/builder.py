@@ -12,6 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from stonnx.artifact.operators import is_allowed
+
 __all__ = ["CONTRIB", "OPSET", "GraphBuilder", "WeightFile"]
 
 OPSET = 17
@@ -156,7 +158,13 @@ class GraphBuilder:
         domain: str = "",
         attributes: Mapping[str, Attribute] | None = None,
     ) -> str:
-        """Add a node with one output and return that output's name."""
+        """Add a node with one output and return that output's name.
+
+        Raises:
+            ValueError: The operator is not one of those that an artifact may use.
+        """
+        if not is_allowed(domain, op_type):
+            raise ValueError(f"{domain}:{op_type} is not in artifact/operators.py, so loading would refuse it.")
         name = f"{op_type}_{len(self._nodes)}"
         node = helper.make_node(op_type, list(inputs), [name], name=name, domain=domain)
         node.attribute.extend(helper.make_attribute(key, value) for key, value in (attributes or {}).items())

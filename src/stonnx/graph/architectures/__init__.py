@@ -30,6 +30,11 @@ class Architecture(Protocol):
         ...
 
     @property
+    def vocabulary(self) -> int:
+        """Rows of the table of words."""
+        ...
+
+    @property
     def token_types(self) -> bool:
         """Whether the encoder takes ``token_type_ids``."""
         ...

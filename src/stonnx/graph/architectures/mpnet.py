@@ -51,6 +51,11 @@ class MPNet:
         """Length of a token vector."""
         return self.sizes.width
 
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the table of words."""
+        return self.sizes.vocab
+
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Self:
         """Check ``config.json`` and take what the graph needs.

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from stonnx.checkpoint.limits import DEFAULT_POSITIONS
 from stonnx.errors import CheckpointError, UnsupportedModelError
 from stonnx.graph.blocks import (
     ACTIVATION_LOWER_BOUNDS,
@@ -32,6 +33,8 @@ _ACTIVATIONS: Mapping[str, Activation] = {
     "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu",
 }
+
+_MOST_LAYERS = 200  # the deepest encoders have some dozens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +86,10 @@ class Sizes:
             raise CheckpointError(f"config.json: layer_norm_eps is {eps!r}, expected a small positive number.")
         return cls(
             vocab=positive(config, "vocab_size", vocab_default),
-            positions=positive(config, "max_position_embeddings", 512),
+            positions=positive(config, "max_position_embeddings", DEFAULT_POSITIONS),
             width=width,
             inner=positive(config, "intermediate_size", 3072),
-            layers=positive(config, "num_hidden_layers", 12),
+            layers=_layers(config),
             heads=heads,
             eps=float(eps),
             activation=_ACTIVATIONS[name],
@@ -176,6 +179,14 @@ def positive(config: Mapping[str, Any], key: str, default: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise CheckpointError(f"config.json: {key} is {value!r}, expected a positive integer.")
     return value
+
+
+def _layers(config: Mapping[str, Any]) -> int:
+    """The number of layers; every other size is compared with a tensor before anything of that size is made."""
+    layers = positive(config, "num_hidden_layers", 12)
+    if layers > _MOST_LAYERS:
+        raise CheckpointError(f"config.json: num_hidden_layers is {layers}, expected at most {_MOST_LAYERS}.")
+    return layers
 
 
 def _root(layer: int) -> str:
