@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from stonnx.checkpoint import Weights, read_model, resolve_source
+from stonnx.errors import RunError
 from stonnx.graph import WeightFile, author_graph, draw
 from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
 from stonnx.graph.quantized import FixedRange, ScalePerToken
@@ -18,7 +19,7 @@ from stonnx.quantize import Workbench, quantize, trials
 from stonnx.quantize.calibration import observe
 from stonnx.quantize.projections import quantize_projections
 from stonnx.quantize.sessions import embed_rows
-from stonnx.runtime.tokenize import TextTokenizer
+from stonnx.runtime.tokenize import TextTokenizer, TokenRows
 from stonnx.testing import TinyModel, make_tiny_model
 from stonnx.verify.metrics import compare
 
@@ -237,3 +238,13 @@ def test_behind_an_activation_the_closer_input_is_balanced(workbench):
             assert isinstance(found.closer.input, ScalePerToken)
             assert found.closer.matrices is found.projection.matrices
             assert tensor_stem(found.site, found.projection) == tensor_stem(found.site, found.closer)
+
+
+def test_threads_that_do_not_start_are_told_before_a_session_waits_for_them(tmp_path, monkeypatch):
+    def refuse(count):
+        raise RunError(f"no {count} threads")
+
+    monkeypatch.setattr("stonnx.quantize.sessions.check_threads_start", refuse)
+    rows = TokenRows(ids=np.array([1, 2], np.int32), offsets=np.array([0, 2], np.int64), truncated=0)
+    with pytest.raises(RunError, match=r"no \d+ threads"):
+        embed_rows(tmp_path / "nowhere.onnx", rows, dimension=2)

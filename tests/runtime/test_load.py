@@ -9,11 +9,13 @@ import pytest
 
 from stonnx import Encoder
 from stonnx.artifact import Artifact, Fidelity, file_entries, write_manifest
+from stonnx.compile import convert
 from stonnx.errors import ArtifactError, MissingExtraError, RunError, UnsupportedModelError, UsageError
 from stonnx.runtime import engines, usable_cores
 from stonnx.runtime.engines.base import Batch
 from stonnx.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from stonnx.runtime.loading import choose_variant
+from stonnx.testing import TinyModel, make_tiny_model
 from tests.runtime.conftest import write_graph
 
 pytest.importorskip("onnxruntime")
@@ -291,5 +293,22 @@ def test_a_padding_token_beyond_the_table(small_table):
     manifest = small_table.manifest
     tokenizer = dataclasses.replace(manifest.tokenizer, pad_id=100)
     artifact = Artifact(small_table.path, dataclasses.replace(manifest, tokenizer=tokenizer))
-    with pytest.raises(ArtifactError, match=r"padding token is 100, but .*masked\.onnx has 100 rows"):
+    with pytest.raises(ArtifactError, match=r"pad_id is 100, but .*masked\.onnx has a table of 100 tokens"):
         Encoder.load(artifact, variant="portable")
+
+
+@pytest.mark.parametrize("family", ["bert", "mpnet"])
+@pytest.mark.parametrize(("engine", "variant"), [("onnxruntime", "fp32"), ("openvino", "openvino")])
+def test_a_limit_beyond_the_table_of_positions_is_refused(tmp_path, family, engine, variant):
+    """In the middle of a run it is too late: OpenVINO gives vectors for positions that there are none of."""
+    pytest.importorskip(engine)
+    model = make_tiny_model(tmp_path / "model", TinyModel(family=family, positions=40))
+    convert(model, tmp_path / "out", verify=False)
+    artifact = Artifact.open(tmp_path / "out")
+    spec = artifact.manifest.tokenizer
+    assert spec.max_tokens == {"bert": 40, "mpnet": 38}[family]
+    with Encoder.load(artifact, variant=variant, threads=1) as encoder:
+        assert encoder.encode("a " * 100).shape == (32,)
+    longer = dataclasses.replace(artifact.manifest, tokenizer=dataclasses.replace(spec, max_tokens=spec.max_tokens + 1))
+    with pytest.raises(ArtifactError, match=rf"max_tokens is {spec.max_tokens + 1}, .* for {spec.max_tokens}\."):
+        Encoder.load(Artifact(artifact.path, longer), variant=variant, threads=1)

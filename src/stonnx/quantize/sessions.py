@@ -13,6 +13,7 @@ from stonnx._extras import require
 from stonnx.errors import RunError
 from stonnx.runtime.batching import plan_batches, stack_rows
 from stonnx.runtime.cores import usable_cores
+from stonnx.runtime.shortages import check_threads_start
 from stonnx.runtime.tokenize import TokenRows
 
 __all__ = ["embed_rows", "run_rows"]
@@ -36,11 +37,13 @@ def run_rows(
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
-        RunError: ONNX Runtime failed.
+        RunError: ONNX Runtime failed, or the system gives too few threads.
     """
     ort = require("onnxruntime", extra="cpu", purpose="quantise a model")
     options = ort.SessionOptions()
-    options.intra_op_num_threads = usable_cores()
+    threads = usable_cores()
+    check_threads_start(threads)
+    options.intra_op_num_threads = threads
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.enable_mem_pattern = False
     options.log_severity_level = 3

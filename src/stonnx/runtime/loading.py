@@ -8,7 +8,7 @@ from stonnx.artifact import Artifact, keeps
 from stonnx.artifact.machine import cpu_features
 from stonnx.artifact.manifest import Variant
 from stonnx.artifact.onnx_check import check_graph
-from stonnx.artifact.token_table import token_rows
+from stonnx.artifact.tables import read_table_sizes
 from stonnx.errors import ArtifactError, StonnxError, UnsupportedModelError, UsageError
 from stonnx.runtime.engines import ENGINES, engine_installed, open_engine
 from stonnx.runtime.engines.base import Engine
@@ -121,11 +121,22 @@ def _open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tupl
 
 
 def _tokenizer(artifact: Artifact, variant: Variant) -> TextTokenizer:
+    """The tokenizer, which gives the graph nothing that its tables have no room for.
+
+    Raises:
+        ArtifactError: The longest rows, or the padding token, would not have any.
+    """
     spec = artifact.manifest.tokenizer
-    rows = token_rows(artifact.file(variant.graph))
-    if rows is not None and spec.pad_id >= rows and "attention_mask" in variant.inputs:  # or nothing is padded
+    sizes = read_table_sizes(artifact.file(variant.graph))
+    if sizes.positions is not None and spec.max_tokens > sizes.positions:
         raise ArtifactError(
-            f"The padding token is {spec.pad_id}, but the table of tokens of {variant.graph} has {rows} rows.",
+            f"tokenizer.max_tokens is {spec.max_tokens}, but {variant.graph} has positions for {sizes.positions}.",
             hint="Convert the model again.",
         )
-    return TextTokenizer(artifact.file(spec.file), max_tokens=spec.max_tokens, table_rows=rows)
+    padded = "attention_mask" in variant.inputs
+    if padded and sizes.tokens is not None and spec.pad_id >= sizes.tokens:
+        raise ArtifactError(
+            f"tokenizer.pad_id is {spec.pad_id}, but {variant.graph} has a table of {sizes.tokens} tokens.",
+            hint="Convert the model again.",
+        )
+    return TextTokenizer(artifact.file(spec.file), max_tokens=spec.max_tokens, table_rows=sizes.tokens)
