@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Extra words for the command behind `demo`, `test` and `kill-test`, such as ARGS="-k encoder".
+# Extra words for the command behind `demo`, `test`, `kill-test` and `fuzz`, such as ARGS="-k encoder".
 ARGS ?=
 # Extra pip options for PyTorch alone, such as the index of its CPU builds.
 TORCH_PIP_ARGS ?=
@@ -71,9 +71,13 @@ kill-test: $(VENV)/.installed-dev ## Kill convert, tune and encode at 50 random 
 wheel-check: $(VENV)/.installed-dev ## Build the wheel and prove that it works without PyTorch
 	PYTHON=$(BIN)/python bash scripts/check_wheel.sh
 
+.PHONY: fuzz
+fuzz: $(VENV)/.installed-fuzz ## Feed broken files to every reader; longer with ARGS="--seconds 300"
+	$(BIN)/python scripts/fuzz.py $(ARGS)
+
 .PHONY: clean
 clean: ## Remove .venv, caches and build output
-	rm -rf $(VENV) build dist stonnx-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist stonnx-demo fuzz-findings .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: each stands for a finished step, so that later runs skip it.
@@ -100,4 +104,8 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing the developers' tools ..."
 	@$(PIP) --group dev
+	@touch $@
+
+$(VENV)/.installed-fuzz: $(VENV)/.installed-dev
+	@$(PIP) --group fuzz
 	@touch $@

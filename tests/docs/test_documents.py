@@ -76,3 +76,15 @@ def test_readmes_are_kept_in_step():
     assert english == chinese
     headings = [len(re.findall(r"^## ", (REPOSITORY / name).read_text(encoding="utf-8"), re.M)) for name in READMES]
     assert headings[0] == headings[1]
+
+
+def test_the_tests_that_the_security_page_names_exist():
+    text = (REPOSITORY / "docs/security.md").read_text(encoding="utf-8")
+    named, path = [], ""
+    for file, function in re.findall(r"`(tests/[\w/]+\.py)?(?:::(\w+))?`", text):
+        path = file or path
+        if file or function:
+            named.append((path, function))
+    assert len(named) > 15
+    for path, function in named:
+        assert f"def {function}" in (REPOSITORY / path).read_text(encoding="utf-8"), (path, function)

@@ -76,7 +76,7 @@ class Sizes:
             if config.get(flag):
                 raise UnsupportedModelError(f"{flag} is set: this is a decoder, and stonnx authors encoders.")
         name = config.get("hidden_act", "gelu")
-        if name not in _ACTIVATIONS:
+        if not isinstance(name, str) or name not in _ACTIVATIONS:
             raise UnsupportedModelError(f"hidden_act is {name!r}; stonnx authors {', '.join(_ACTIVATIONS)}.")
         heads, width = positive(config, "num_attention_heads", 12), positive(config, "hidden_size", 768)
         if width % heads:

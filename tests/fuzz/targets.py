@@ -1,0 +1,197 @@
+"""What reads bytes that somebody else wrote: each target takes them, and may raise nothing but a StonnxError.
+
+``scripts/fuzz.py`` runs the targets for as long as it is told, ``test_targets.py`` for a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stonnx.artifact import Artifact, check_graph, manifest_from_json
+from stonnx.artifact.goldens import read_goldens
+from stonnx.artifact.strict_json import read_strict_json
+from stonnx.checkpoint import Dense, LayerNorm, Normalize, Pooling, Weights, read_model, resolve_source
+from stonnx.checkpoint.safetensors_file import SafetensorsFile
+from stonnx.errors import StonnxError
+from stonnx.graph import draw
+from stonnx.testing import TinyModel, make_tiny_model
+from stonnx.verify import read_pairs, read_texts
+
+__all__ = ["TARGETS", "Target", "seeds"]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_VALID = REPOSITORY / "tests" / "artifact" / "valid"
+_CORPUS = Path(__file__).parent / "seeds"
+_HEAD = (
+    Pooling(modes=("mean", "cls")),
+    Dense(path="", in_features=32, out_features=8, bias=True, activation="Tanh"),
+    LayerNorm(path="", dimension=8),
+    Normalize(),
+)
+_SETTINGS = (
+    "config.json",
+    "modules.json",
+    "config_sentence_transformers.json",
+    "sentence_bert_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "1_Pooling/config.json",
+    "2_Dense/config.json",
+    "3_LayerNorm/config.json",
+    "model.safetensors.index.json",
+)
+_SUFFIXES = (".jsonl", ".txt", ".csv", ".tsv")
+
+Read = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Something that reads untrusted bytes.
+
+    Attributes:
+        name: How it is called, and the folder of its seeds.
+        read: Reads them; a StonnxError is swallowed, everything else is a finding.
+        examples: Good inputs that need no file of their own.
+    """
+
+    name: str
+    read: Read
+    examples: tuple[bytes, ...]
+
+
+def seeds(target: Target) -> list[bytes]:
+    """Good inputs, and those that once were findings."""
+    folder = _CORPUS / target.name
+    return [*target.examples, *(path.read_bytes() for path in sorted(folder.glob("*")))]
+
+
+class Workshop:
+    """A temporary folder with a tiny model, a copy of the valid artifact, and a place for one file."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="stonnx-fuzz-")
+        root = Path(self._folder.name)
+        self.model = make_tiny_model(root / "model", TinyModel(head=_HEAD, max_tokens=20, layers=1))
+        self.artifact = Path(shutil.copytree(_VALID, root / "artifact"))
+        self.opened = Artifact.open(self.artifact)
+        self.file = root / "file"
+
+    def manifest(self, data: bytes) -> None:
+        """``stonnx.json``."""
+        self.file.write_bytes(data)
+        with contextlib.suppress(StonnxError):
+            manifest_from_json(read_strict_json(self.file))
+
+    def graph(self, data: bytes) -> None:
+        """An ONNX file."""
+        (self.artifact / "onnx/model_optimized.onnx").write_bytes(data)
+        with contextlib.suppress(StonnxError):
+            check_graph(self.opened, self.opened.variant("fp32"))
+
+    def goldens(self, data: bytes) -> None:
+        """``golden.safetensors``."""
+        (self.artifact / "golden.safetensors").write_bytes(data)
+        with contextlib.suppress(StonnxError):
+            read_goldens(self.artifact)
+
+    def tokenizer(self, data: bytes) -> None:
+        """``tokenizer.json`` of a model."""
+        self._in_model("tokenizer.json", data)
+
+    def vocabulary(self, data: bytes) -> None:
+        """``vocab.txt`` of a model."""
+        with _replaced(self.model / "tokenizer.json", None):
+            self._in_model("vocab.txt", data)
+
+    def settings(self, data: bytes) -> None:
+        """The settings of a model; the first byte says which file."""
+        name = _SETTINGS[data[0] % len(_SETTINGS)] if data else _SETTINGS[0]
+        without = self.model / "model.safetensors" if name.endswith("index.json") else self.file
+        with _replaced(without, None):
+            self._in_model(name, data[1:])
+
+    def safetensors(self, data: bytes) -> None:
+        """A file of weights."""
+        self.file.write_bytes(data)
+        with contextlib.suppress(StonnxError), contextlib.closing(SafetensorsFile(self.file)) as tensors:
+            for name in tensors.names():
+                with contextlib.suppress(StonnxError):
+                    assert tensors.get(name).shape == tensors.shape(name)
+
+    def texts(self, data: bytes) -> None:
+        """Files of texts and of labelled pairs; the first byte says which kind."""
+        path = self.file.with_suffix(_SUFFIXES[data[0] % len(_SUFFIXES)] if data else ".txt")
+        path.write_bytes(data[1:])
+        for read in (read_texts, read_pairs):
+            with contextlib.suppress(StonnxError):
+                read(path)
+
+    def _in_model(self, name: str, data: bytes) -> None:
+        with _replaced(self.model / name, data), contextlib.suppress(StonnxError):
+            source = resolve_source(self.model)
+            spec = read_model(source)
+            with Weights.open(source, spec.transformer_path) as weights:
+                draw(spec, weights)
+
+
+@contextlib.contextmanager
+def _replaced(path: Path, data: bytes | None):  # type: ignore[no-untyped-def]
+    """``path`` with other bytes, or gone, for a while."""
+    before = path.read_bytes() if path.exists() else None
+    _put(path, data)
+    try:
+        yield
+    finally:
+        _put(path, before)
+
+
+def _put(path: Path, data: bytes | None) -> None:
+    if data is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_bytes(data)
+
+
+def _index(model: Path) -> bytes:
+    names = SafetensorsFile(model / "model.safetensors").names()
+    return json.dumps({"metadata": {}, "weight_map": dict.fromkeys(names, "model.safetensors")}).encode()
+
+
+def _targets() -> tuple[Target, ...]:
+    shop = Workshop()
+    model = shop.model
+
+    def settings() -> tuple[bytes, ...]:
+        there = {name: (model / name).read_bytes() for name in _SETTINGS if (model / name).exists()}
+        there["model.safetensors.index.json"] = _index(model)
+        return tuple(bytes([number]) + there[name] for number, name in enumerate(_SETTINGS) if name in there)
+
+    pieces = "\n".join(json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])
+    graphs = tuple((shop.artifact / "onnx" / name).read_bytes() for name in ("model_optimized.onnx", "model.onnx"))
+    dense = (model / "2_Dense" / "model.safetensors").read_bytes()
+    pairs = (
+        b'\x00{"text": "a", "s1": "a", "s2": "b", "score": 1}\n{"s1": "c", "s2": "d", "score": 0.5}\n',
+        b"\x01one\ntwo\r\n\n",
+        b'\x02s1,s2,score\n"a, b",c,1\nd,e,0\n',
+        b"\x03a\tb\t1\nc\td\t2\n",
+    )
+    return (
+        Target(name="manifest", read=shop.manifest, examples=((_VALID / "stonnx.json").read_bytes(),)),
+        Target(name="graph", read=shop.graph, examples=graphs),
+        Target(name="goldens", read=shop.goldens, examples=((_VALID / "golden.safetensors").read_bytes(),)),
+        Target(name="tokenizer", read=shop.tokenizer, examples=((model / "tokenizer.json").read_bytes(),)),
+        Target(name="vocabulary", read=shop.vocabulary, examples=(pieces.encode(),)),
+        Target(name="settings", read=shop.settings, examples=settings()),
+        Target(name="safetensors", read=shop.safetensors, examples=(dense,)),
+        Target(name="texts", read=shop.texts, examples=pairs),
+    )
+
+
+TARGETS = {target.name: target for target in _targets()}
