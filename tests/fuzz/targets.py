@@ -21,7 +21,8 @@ from stonnx.checkpoint.safetensors_file import SafetensorsFile
 from stonnx.errors import StonnxError
 from stonnx.graph import draw
 from stonnx.testing import TinyModel, make_tiny_model
-from stonnx.verify import read_pairs, read_texts
+from stonnx.texts import read_texts
+from stonnx.verify import read_pairs
 
 __all__ = ["TARGETS", "Target", "seeds"]
 

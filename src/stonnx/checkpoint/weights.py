@@ -172,7 +172,7 @@ def _weight_map(folder: SourceFolder, index: str) -> dict[str, str]:
 
 
 def _open_shard(folder: SourceFolder, relative: str, kind: _OpenFile) -> _TensorFile:
-    path: Path = folder.file(relative)
+    path = folder.file(relative)
     if not folder.exists(relative):
         raise CheckpointError(
             f"The shard {path} does not exist.", hint="Download the model again, all shards included."
