@@ -99,8 +99,16 @@ def hints(keyword):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             given = {word.arg: word.value for word in call.keywords} if isinstance(call, ast.Call) else {}
             if keyword in given:
-                nodes = [node for node in ast.walk(given[keyword]) if isinstance(node, ast.Constant)]
-                yield path.name, "".join(str(node.value) for node in nodes), "cli_hint" in given
+                yield path.name, spelled_out(given[keyword]), "cli_hint" in given
+
+
+def spelled_out(node):
+    """The text of an expression, with a 0 for each value that is filled in."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.FormattedValue):
+        return "0"
+    return "".join(spelled_out(child) for child in ast.iter_child_nodes(node))
 
 
 def test_a_hint_of_the_library_is_python_and_has_a_twin_where_it_names_an_argument():

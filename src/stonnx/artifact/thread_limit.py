@@ -31,5 +31,6 @@ def check_threads(threads: int, *, cores: int) -> int:
         raise UsageError(
             f"threads is {threads}; with the {cores} cores that this process may use, at most {most} are allowed.",
             hint=f"threads={cores} uses them all; more make nothing faster.",
+            cli_hint=f"--threads {cores} uses them all; more make nothing faster.",
         )
     return threads

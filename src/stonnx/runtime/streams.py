@@ -69,6 +69,7 @@ def run_settings(
         raise UsageError(
             f"streams is {parallel}, and threads is {count}: a stream needs a thread of its own.",
             hint=f"Pass streams={count} or less, or threads={parallel} or more.",
+            cli_hint=f"--threads {parallel} or more gives each stream one.",
         )
     default = DEFAULT_BATCH_TOKENS if tuned is None else tuned.batch_tokens
     budget = default if batch_tokens is None else positive_int(batch_tokens, name="batch_tokens")
