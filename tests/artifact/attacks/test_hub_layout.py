@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 
+from stonnx import Encoder
+from stonnx.compile import convert
 from stonnx.errors import ArtifactError
+from stonnx.testing import make_tiny_model
 
 
 def _as_cache(artifact, cache, blobs, below=""):
@@ -37,6 +41,24 @@ def test_blobs_that_repositories_share_are_followed_where_the_hub_marks_them(val
         load(folder)
     (tmp_path / "hub" / "blobs" / ".huggingface-shared-blobs").write_text("1\n", encoding="utf-8")
     load(folder)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_an_engine_runs_from_the_cache_or_says_what_to_do(tmp_path, engine):
+    """The weights lie beside the link, not beside what it leads to; OpenVINO looks there."""
+    pytest.importorskip(engine)
+    convert(make_tiny_model(tmp_path / "source"), tmp_path / "out", verify=False)
+    with Encoder.load(tmp_path / "out", variant="portable") as encoder:
+        expected = encoder.encode(["a text"])
+    cache = tmp_path / "hub"
+    folder = _as_cache(tmp_path / "out", cache, cache / "models--org--name" / "blobs")
+    if engine == "onnxruntime":
+        with Encoder.load(folder, variant="portable") as encoder:
+            np.testing.assert_array_equal(encoder.encode(["a text"]), expected)
+    else:
+        with pytest.raises(ArtifactError) as caught:
+            Encoder.load(folder, variant="openvino")
+        assert "copy the artifact out of the cache" in caught.value.hint
 
 
 def test_a_link_beside_the_blobs_is_refused(valid, load, tmp_path):

@@ -22,6 +22,9 @@ from stonnx.runtime.forks import keep_for_good, tell_after_fork
 __all__ = ["OpenVinoEngine", "open_variant"]
 
 _OUTPUT = "sentence_embedding"
+_LINKS = (
+    "OpenVINO finds no weights through links: copy the artifact out of the cache, or take a variant of onnxruntime."
+)
 _PROMPT = "prompt_length"
 _PRECISION = "INFERENCE_PRECISION_HINT"
 
@@ -145,7 +148,9 @@ def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OpenV
     except _FOREIGN_ERRORS as exc:
         raise ArtifactError(
             f"OpenVINO {openvino.__version__} cannot load {graph}: {_reason(exc)}",
-            hint="Convert the model again, or upgrade openvino.",
+            hint=_LINKS
+            if any(artifact.file(name).is_symlink() for name in variant.files)
+            else "Convert the model again, or upgrade openvino.",
         ) from exc
     # Where the CPU lacks an arithmetic, OpenVINO quietly takes another one.
     precision = compiled.get_property(_PRECISION).to_string()
