@@ -23,8 +23,8 @@ with the lowest and the highest turn in brackets. On a shared machine read the r
 Fidelity is measured on the same texts as the speed, against the original's vectors, and every speed stands beside it.
 The classes: *lossless* (mean cosine ≥ 0.9999, top-10 overlap ≥ 0.99), *high* (mean ≥ 0.999, lowest ≥ 0.99, overlap
 ≥ 0.97), *balanced* (mean ≥ 0.997, lowest ≥ 0.97, overlap ≥ 0.95), *below* all of these.
-The overlap is the share of a text's ten nearest neighbours among these texts that the original finds as well; one that it
-finds as near as its own tenth counts ([why](decisions/0008-certain-classes.md)).
+The overlap is the share of a text's ten nearest neighbours among these texts that the original finds as well; one that
+it finds as near as its own tenth counts ([why](decisions/0008-certain-classes.md)).
 """
 
 _SINGLE = (
