@@ -22,7 +22,7 @@ from stonnx.artifact import Artifact, classify
 from stonnx.runtime.loading import why_not_here
 from stonnx.verify import probe_texts
 from stonnx.verify.certainty import settled_class
-from stonnx.verify.metrics import compare
+from stonnx.verify.metrics import compare, unit_rows
 
 
 def main() -> None:
@@ -70,13 +70,26 @@ def _draws(vectors: Any, reference: Any, probes: int, promised: Any, args: Any) 
         overlaps.append(compared.fidelity.top10_overlap)
         by_figures[str(classify(compared.fidelity))] += 1
         settled[str(settled_class(compared, promised=promised))] += 1
+    whole = compare(vectors, reference)
     return {
         "promised": promised,
-        "all_texts": compare(vectors, reference).fidelity.top10_overlap,
+        "all_texts": whole.fidelity.top10_overlap,
+        "all_texts_error": whole.overlap_error,
+        "all_texts_without_ties": _plain_overlap(unit_rows(vectors), unit_rows(reference)),
         "overlap": [min(overlaps), float(np.median(overlaps)), max(overlaps)],
         "class_by_figures": dict(by_figures),
         "class_with_allowance": dict(settled),
     }
+
+
+def _plain_overlap(candidate: Any, reference: Any, k: int = 10) -> float:
+    """The mean overlap of the two sets of the k nearest, with no credit for ties."""
+    shares = []
+    for row in range(len(candidate)):
+        mine, theirs = candidate @ candidate[row], reference @ reference[row]
+        mine[row] = theirs[row] = -np.inf
+        shares.append(len(np.intersect1d(np.argpartition(-mine, k)[:k], np.argpartition(-theirs, k)[:k])) / k)
+    return float(np.mean(shares))
 
 
 if __name__ == "__main__":

@@ -203,7 +203,7 @@ def test_a_number_that_is_not_finite_is_told_by_its_tensor(whole, dtype, value):
     save_file({"fine": np.ones(3, dtype), "broken": broken}, whole / "model.safetensors")
     with Weights.open(resolve_source(whole)) as weights:
         assert weights.get("fine").tolist() == [1, 1, 1]
-        with pytest.raises(CheckpointError, match=r"The tensor broken holds 1 numbers that are not finite .*, of 20"):
+        with pytest.raises(CheckpointError, match=r"The tensor broken is not finite .* at 1 of 20 places"):
             weights.get("broken")
 
 
@@ -211,7 +211,7 @@ def test_a_number_beyond_float32_is_not_finite(whole):
     save_file({"big": np.array([1e300])}, whole / "model.safetensors")
     with (
         Weights.open(resolve_source(whole)) as weights,
-        pytest.raises(CheckpointError, match="The tensor big holds 1 numbers that are not finite"),
+        pytest.raises(CheckpointError, match=r"The tensor big is not finite .* at 1 of "),
     ):
         weights.get("big")
 

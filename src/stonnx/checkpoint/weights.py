@@ -155,8 +155,8 @@ def _check_finite(name: str, array: NDArray[np.float32]) -> None:
     finite = np.isfinite(array)
     if not finite.all():
         raise CheckpointError(
-            f"The tensor {name} holds {array.size - np.count_nonzero(finite)} numbers that are not finite (NaN or "
-            f"infinite), of {array.size}.",
+            f"The tensor {name} is not finite (NaN or infinite) at {array.size - np.count_nonzero(finite):,} of "
+            f"{array.size:,} places.",
             hint="The checkpoint is damaged, or its training diverged: download it again, or pass another one.",
         )
 
