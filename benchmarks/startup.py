@@ -53,12 +53,12 @@ mark("import stonnx.runtime")
 import onnxruntime, tokenizers
 mark("import onnxruntime, tokenizers")
 from stonnx.artifact import Artifact
-from stonnx.artifact.onnx_check import check_graph
+from stonnx.artifact.onnx_check import check_graphs
 artifact = Artifact.open(sys.argv[1])
 variant = stonnx.runtime.loading.choose_variant(artifact, sys.argv[2])
-check_graph(artifact, variant)
+check_graphs(artifact, variant)
 mark("open and check the graph")
-spec = artifact.manifest.tokenizer
+spec = artifact.manifest.tower.tokenizer
 tokenizer = stonnx.runtime.tokenize.TextTokenizer(artifact.file(spec.file), max_tokens=spec.max_tokens)
 mark("tokenizer")
 artifact.check_files([*variant.files, spec.file])

@@ -115,7 +115,7 @@ def _one_text(encoders: dict[int, Encoder], text: str, rounds: int) -> dict[str,
 
 def _tokenising(encoder: Encoder, texts: Sequence[str], rounds: int) -> dict[str, float]:
     """Seconds to tokenise the texts, in the library's pool and on one thread, and to encode them; medians by turns."""
-    spec = encoder.artifact.manifest.tokenizer
+    spec = encoder.artifact.manifest.tower.tokenizer
     tokenizer = TextTokenizer(encoder.artifact.file(spec.file), max_tokens=spec.max_tokens)
     work: dict[str, Callable[[], object]] = {
         "pool_seconds": lambda: tokenizer.rows(texts),

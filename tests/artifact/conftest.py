@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from stonnx.artifact import Artifact, Manifest, check_graph
+from stonnx.artifact import Artifact, Manifest, check_graphs
 
 HERE = Path(__file__).parent
 
@@ -33,8 +33,8 @@ def load() -> Callable[[Path], Artifact]:
     def load(folder: Path) -> Artifact:
         artifact = Artifact.open(folder)
         for variant in artifact.manifest.variants:
-            artifact.check_files([*variant.files, artifact.manifest.tokenizer.file])
-            check_graph(artifact, variant)
+            artifact.check_files([*variant.files, artifact.manifest.tower.tokenizer.file])
+            check_graphs(artifact, variant)
         artifact.goldens()
         return artifact
 

@@ -66,13 +66,13 @@ def bad_golden_hash(folder: Path) -> list[str]:
 
 
 def newer_schema(folder: Path) -> list[str]:
-    edit(folder, lambda value: value.update(schema_version=3, novelty={"from": "the future"}))
-    return ["written by a newer stonnx", "schema_version is 3", "pip install -U stonnx"]
+    edit(folder, lambda value: value.update(schema_version=4, novelty={"from": "the future"}))
+    return ["written by a newer stonnx", "schema_version is 4", "pip install -U stonnx"]
 
 
 def unknown_key(folder: Path) -> list[str]:
-    edit(folder, lambda value: value["tokenizer"].update(lowercase=True))
-    return ["stonnx.json: tokenizer.lowercase: unknown key", "max_tokens"]
+    edit(folder, lambda value: value["towers"][0]["tokenizer"].update(lowercase=True))
+    return ["stonnx.json: towers[0].tokenizer.lowercase: unknown key", "max_tokens"]
 
 
 def missing_key(folder: Path) -> list[str]:
@@ -81,19 +81,19 @@ def missing_key(folder: Path) -> list[str]:
 
 
 def wrong_type(folder: Path) -> list[str]:
-    edit(folder, lambda value: value.update(dimension="8"))
-    return ["stonnx.json: dimension: expected an integer, found '8'"]
+    edit(folder, lambda value: value["outputs"][0].update(dimension="8"))
+    return ["stonnx.json: outputs[0].dimension: expected an integer, found '8'"]
 
 
 def path_escape(folder: Path) -> list[str]:
-    edit(folder, lambda value: value["tokenizer"].update(file="../../expected.txt"))
+    edit(folder, lambda value: value["towers"][0]["tokenizer"].update(file="../../expected.txt"))
     edit(folder, lambda value: value["files"][0].update(path="../../expected.txt"))
     return ["stonnx.json: files[0].path: expected a relative POSIX path inside the artifact", "../../expected.txt"]
 
 
 def absolute_path(folder: Path) -> list[str]:
-    edit(folder, lambda value: value["variants"][0].update(graph="/etc/model.onnx"))
-    return ["stonnx.json: variants[0].graph: expected a relative POSIX path", "/etc/model.onnx"]
+    edit(folder, lambda value: value["variants"][0]["graphs"][0].update(file="/etc/model.onnx"))
+    return ["stonnx.json: variants[0].graphs[0].file: expected a relative POSIX path", "/etc/model.onnx"]
 
 
 def unlisted_file(folder: Path) -> list[str]:
@@ -102,7 +102,7 @@ def unlisted_file(folder: Path) -> list[str]:
 
 
 def wrong_dimension(folder: Path) -> list[str]:
-    edit(folder, lambda value: value.update(dimension=16))
+    edit(folder, lambda value: value["outputs"][0].update(dimension=16))
     return ["sentence_embedding has 8 components, but the dimension in the manifest is 16"]
 
 
@@ -150,7 +150,7 @@ def external_data_too_long(folder: Path) -> list[str]:
 
 
 def wrong_inputs(folder: Path) -> list[str]:
-    edit(folder, lambda value: value["variants"][1].update(inputs=["input_ids", "attention_mask"]))
+    edit(folder, lambda value: value["variants"][1]["graphs"][0].update(inputs=["input_ids", "attention_mask"]))
     return ["the graph takes attention_mask, input_ids, token_type_ids", "feeds input_ids, attention_mask"]
 
 
@@ -193,8 +193,24 @@ def below_its_class(folder: Path) -> list[str]:
 
 
 def old_file_with_new_keys(folder: Path) -> list[str]:
-    edit(folder, lambda value: value.update(schema_version=1))
-    return ["stonnx.json: variants[0].precision: unknown key in a file of schema_version 1"]
+    edit(folder, lambda value: value.update(schema_version=2))
+    return ["stonnx.json: kind: unknown key in a file of schema_version 2"]
+
+
+def no_such_output(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["outputs"].append({"name": "logits", "kind": "logits", "dimension": 8}))
+    return ["model_optimized.onnx: the graph has no output logits"]
+
+
+def graph_of_another_tower(folder: Path) -> list[str]:
+    edit(folder, lambda value: value["variants"][1]["graphs"][0].update(tower="query"))
+    return ["stonnx.json: variants[1].graphs: expected one graph for each tower (['']), found ['query']"]
+
+
+def reranker_without_labels(folder: Path) -> list[str]:
+    edit(folder, lambda value: value.update(kind="reranker"))
+    edit(folder, lambda value: value["outputs"][0].update(kind="scores"))
+    return ["stonnx.json: scoring: expected an object, because kind is 'reranker'"]
 
 
 def no_manifest(folder: Path) -> list[str]:
@@ -231,6 +247,9 @@ BREAKS: tuple[Callable[[Path], list[str]], ...] = (
     unknown_class,
     below_its_class,
     old_file_with_new_keys,
+    no_such_output,
+    graph_of_another_tower,
+    reranker_without_labels,
     no_manifest,
 )
 

@@ -47,7 +47,7 @@ def test_a_model_folder_names_the_command(tmp_path):
 
 def test_variant(valid):
     artifact = Artifact.open(valid)
-    assert artifact.variant("portable").graph == "onnx/model.onnx"
+    assert artifact.variant("portable").graph.file == "onnx/model.onnx"
     with pytest.raises(UsageError, match=r"no variant 'int8'; it has fp32, portable"):
         artifact.variant("int8")
 

@@ -6,123 +6,23 @@ import copy
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stonnx.artifact import (
-    INSTRUCTION_SETS,
     Artifact,
-    Fidelity,
-    FileEntry,
-    Manifest,
-    Source,
-    Stage,
-    TokenizerSpec,
-    Variant,
-    classify,
+    Output,
+    ScoreFidelity,
+    Scoring,
     manifest_from_json,
     manifest_to_json,
     write_manifest,
 )
 from stonnx.errors import ArtifactError
-
-SHA = "0" * 64
-HERE = Path(__file__).parent
-
-# --- strategies -------------------------------------------------------------------------------------
-
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63) + 1, 2**63 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8)
-)
-json_values = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=6,
-)
-paths = st.lists(
-    st.from_regex(r"[A-Za-z0-9_.-]{1,6}", fullmatch=True).filter(lambda part: part not in {".", ".."}),
-    min_size=1,
-    max_size=3,
-).map("/".join)
-cosines = st.floats(-1, 1) | st.floats(0.997, 1)
-fidelities = st.builds(
-    Fidelity,
-    texts=st.integers(1, 10**6),
-    cosine_mean=cosines,
-    cosine_min=cosines,
-    max_abs_diff=st.floats(0, 2),
-    top10_overlap=st.floats(0, 1) | st.floats(0.95, 1),
-)
-
-
-@st.composite
-def variants(draw, name, listed):
-    graph = draw(st.sampled_from([path for path in listed if path.endswith(".onnx")]))
-    extra = draw(st.lists(st.sampled_from([path for path in listed if path != graph]), unique=True, max_size=2))
-    fidelity = draw(fidelities)
-    kept = draw(st.sampled_from([None, classify(fidelity)]))
-    others = draw(st.lists(st.sampled_from(["attention_mask", "token_type_ids", "prompt_length"]), unique=True))
-    return Variant(
-        name=name,
-        engine=draw(st.text(max_size=5)),
-        graph=graph,
-        files=(graph, *extra),
-        inputs=("input_ids", *others),
-        equal_lengths="attention_mask" not in others,
-        precision=draw(st.sampled_from(["fp32", "int8"])) if kept else "fp32",
-        instruction_sets=tuple(draw(st.lists(st.sampled_from(INSTRUCTION_SETS), unique=True, max_size=3))),
-        options=draw(st.dictionaries(st.sampled_from(["INFERENCE_PRECISION_HINT", "a.b"]), st.just("f32"))),
-        fidelity_class=kept or "exact",
-        fidelity=fidelity,
-    )
-
-
-@st.composite
-def manifests(draw):
-    more = draw(
-        st.lists(paths, unique=True, max_size=3).map(lambda names: [name for name in names if name != "stonnx.json"])
-    )
-    listed = list(dict.fromkeys(["onnx/model.onnx", "tokenizer.json", *more]))
-    names = draw(
-        st.lists(st.from_regex(r"[a-z0-9][a-z0-9._-]{0,5}", fullmatch=True), min_size=1, max_size=3, unique=True)
-    )
-    prompts = draw(
-        st.dictionaries(st.text(max_size=5), st.text(st.characters(exclude_categories=()), max_size=8), max_size=3)
-    )
-    dimension = draw(st.integers(1, 4096))
-    return Manifest(
-        stonnx_version=draw(st.text(max_size=8)),
-        source=Source(name=draw(st.text()), revision=draw(st.none() | st.text())),
-        architecture=draw(st.text()),
-        dimension=dimension,
-        tokenizer=TokenizerSpec(
-            file=draw(st.sampled_from(listed)),
-            max_tokens=draw(st.integers(1, 8192)),
-            pad_id=draw(st.integers(0, 10**6)),
-        ),
-        stages=tuple(
-            draw(
-                st.lists(
-                    st.builds(Stage, kind=st.text(), options=st.dictionaries(st.text(), json_values, max_size=2)),
-                    max_size=3,
-                )
-            )
-        ),
-        prompts=prompts,
-        default_prompt_name=draw(st.sampled_from([None, *prompts])),
-        similarity=draw(st.sampled_from(["cosine", "dot", "euclidean", "manhattan", None])),
-        truncate_dim=draw(st.none() | st.integers(1, dimension)),
-        variants=tuple(draw(variants(name, listed)) for name in names),
-        verified=draw(st.booleans()),
-        files=tuple(FileEntry(path=path, size_bytes=draw(st.integers(0, 2**40)), sha256=SHA) for path in listed),
-    )
+from tests.artifact.strategies import json_values, manifests
+from tests.manifests import with_tower
 
 
 def _places(value, at=()):
@@ -179,28 +79,40 @@ def test_nothing_but_artifact_error(value):
 # --- one by one -------------------------------------------------------------------------------------
 
 WRONG = [
-    (("schema_version",), 3, "written by a newer stonnx"),
-    (("schema_version",), 0, "schema_version: expected 1 to 2, found 0"),
+    (("schema_version",), 4, "written by a newer stonnx"),
+    (("schema_version",), 0, "schema_version: expected 1 to 3, found 0"),
     (("schema_version",), "1", "schema_version: expected an integer, found '1'"),
     (("schema_version",), True, "schema_version: expected an integer, found True"),
-    (("dimension",), True, "dimension: expected an integer, found True"),
-    (("dimension",), 8.0, "dimension: expected an integer, found 8.0"),
-    (("dimension",), 0, "dimension: expected at least 1, found 0"),
-    (("dimension",), 2**63, r"dimension: expected a finite number below 2\^63"),
+    (("outputs", 0, "dimension"), True, r"outputs\[0\]\.dimension: expected an integer, found True"),
+    (("outputs", 0, "dimension"), 8.0, r"outputs\[0\]\.dimension: expected an integer, found 8.0"),
+    (("outputs", 0, "dimension"), 0, r"outputs\[0\]\.dimension: expected at least 1, found 0"),
+    (("outputs", 0, "dimension"), 2**63, r"outputs\[0\]\.dimension: expected a finite number below 2\^63"),
     (("verified",), 1, "verified: expected true or false, found 1"),
     (("source",), [], r"source: expected an object, found \[\]"),
     (("source", "name"), None, "source.name: expected a string, found None"),
     (("similarity",), "cos", "similarity: expected one of 'cosine'"),
     (("similarity",), ["cosine"], "similarity: expected one of 'cosine'"),
     (("truncate_dim",), 9, r"truncate_dim: expected null or 1 to 8 .*found 9"),
-    (("default_prompt_name",), "passage", r"default_prompt_name: .*\('query'\), found 'passage'"),
-    (("prompts", "query"), 3, "prompts.query: expected a string, found 3"),
-    (("stages", 1, "options"), None, r"stages\[1\]\.options: expected an object, found None"),
-    (("stages", 1, "options"), {"x": [math.inf]}, r"stages\[1\]\.options\.x\[0\]: expected a finite number"),
-    (("stages", 1, "options"), {"x": {1, 2}}, r"stages\[1\]\.options\.x: expected a JSON value"),
-    (("tokenizer", "file"), "vocab.txt", "tokenizer.file: 'vocab.txt' is not listed in files"),
-    (("tokenizer", "max_tokens"), 0, "tokenizer.max_tokens: expected at least 1"),
-    (("tokenizer", "pad_id"), -1, "tokenizer.pad_id: expected at least 0"),
+    (
+        ("towers", 0, "default_prompt_name"),
+        "passage",
+        r"towers\[0\]\.default_prompt_name: .*\('query'\), found 'passage'",
+    ),
+    (("towers", 0, "prompts", "query"), 3, r"towers\[0\]\.prompts\.query: expected a string, found 3"),
+    (("towers", 0, "head", 0, "options"), None, r"towers\[0\]\.head\[0\]\.options: expected an object, found None"),
+    (
+        ("towers", 0, "head", 0, "options"),
+        {"x": [math.inf]},
+        r"towers\[0\]\.head\[0\]\.options\.x\[0\]: expected a finite number",
+    ),
+    (("towers", 0, "head", 0, "options"), {"x": {1, 2}}, r"towers\[0\]\.head\[0\]\.options\.x: expected a JSON value"),
+    (
+        ("towers", 0, "tokenizer", "file"),
+        "vocab.txt",
+        r"towers\[0\]\.tokenizer\.file: 'vocab.txt' is not listed in files",
+    ),
+    (("towers", 0, "tokenizer", "max_tokens"), 0, r"towers\[0\]\.tokenizer\.max_tokens: expected at least 1"),
+    (("towers", 0, "tokenizer", "pad_id"), -1, r"towers\[0\]\.tokenizer\.pad_id: expected at least 0"),
     (("files",), {}, r"files: expected a list, found \{\}"),
     (("files", 0, "path"), "stonnx.json", r"files\[0\]\.path: stonnx.json cannot list itself"),
     (("files", 0, "path"), "golden.safetensors", "files: the path 'golden.safetensors' is given twice"),
@@ -221,25 +133,63 @@ WRONG = [
     (("variants", 1, "name"), "fp32", "variants: the name 'fp32' is given twice"),
     (("variants", 1, "name"), "FP 32", r"variants\[1\]\.name: expected lower-case"),
     (
-        ("variants", 0, "graph"),
+        ("variants", 0, "graphs", 0, "file"),
         "onnx/model.onnx",
-        r"variants\[0\]\.graph: 'onnx/model.onnx' is not listed in variants\[0\]\.files",
+        r"variants\[0\]\.graphs\[0\]\.file: 'onnx/model.onnx' is not listed in variants\[0\]\.files",
     ),
     (("variants", 0, "files"), ["onnx/none.onnx"], r"variants\[0\]\.files\[0\]: 'onnx/none.onnx' is not listed"),
-    (("variants", 0, "inputs"), [], r"variants\[0\]\.inputs: expected input_ids"),
+    (("variants", 0, "graphs", 0, "inputs"), [], r"variants\[0\]\.graphs\[0\]\.inputs: expected input_ids"),
     (
-        ("variants", 0, "inputs"),
+        ("variants", 0, "graphs", 0, "inputs"),
         ["input_ids", "position_ids"],
-        r"variants\[0\]\.inputs\[1\]: expected one of input_ids",
+        r"variants\[0\]\.graphs\[0\]\.inputs\[1\]: expected one of input_ids",
     ),
     (
-        ("variants", 0, "inputs"),
+        ("variants", 0, "graphs", 0, "inputs"),
         ["input_ids", "input_ids"],
-        r"variants\[0\]\.inputs: the name 'input_ids' is given twice",
+        r"variants\[0\]\.graphs\[0\]\.inputs: the name 'input_ids' is given twice",
     ),
-    (("variants", 0, "equal_lengths"), False, r"variants\[0\]\.equal_lengths: expected true"),
-    (("variants", 1, "equal_lengths"), True, r"variants\[1\]\.equal_lengths: expected false"),
-    (("variants", 0, "precision"), "fp16", r"variants\[0\]\.precision: expected one of 'fp32', 'bf16', 'int8'"),
+    (
+        ("variants", 0, "graphs", 0, "layout"),
+        "padded",
+        r"graphs\[0\]\.layout: expected equal_lengths or packed, because",
+    ),
+    (
+        ("variants", 1, "graphs", 0, "layout"),
+        "packed",
+        r"graphs\[0\]\.layout: expected padded, because attention_mask is",
+    ),
+    (("variants", 1, "graphs", 0, "layout"), "ragged", r"graphs\[0\]\.layout: expected one of 'padded'"),
+    (("variants", 0, "graphs", 0, "origin"), "found", r"graphs\[0\]\.origin: expected one of 'authored'"),
+    (
+        ("variants", 0, "graphs", 0, "fused"),
+        {"BiasGelu": 0},
+        r"graphs\[0\]\.fused\.BiasGelu: expected at least 1, found 0",
+    ),
+    (
+        ("variants", 0, "graphs", 0, "tower"),
+        "query",
+        r"variants\[0\]\.graphs: expected one graph for each tower \(\[''\]\)",
+    ),
+    (("variants", 0, "graphs"), [], r"variants\[0\]\.graphs: expected one graph for each tower"),
+    (
+        ("variants", 0, "graphs", 0, "inputs"),
+        ["input_ids", "prompt_length", "prompt_lengths"],
+        r"inputs: expected prompt_length or prompt_lengths, found both",
+    ),
+    (("variants", 0, "device"), "tpu", r"variants\[0\]\.device: expected one of 'cpu', 'cuda'"),
+    (("kind",), "reranker", r"outputs\[0\]\.kind: expected 'scores', because kind is 'reranker'"),
+    (("kind",), "generator", "kind: expected one of 'embedding'"),
+    (("outputs",), [], "outputs: expected at least one output, found none"),
+    (("outputs", 0, "name"), "a b", r"outputs\[0\]\.name: expected letters"),
+    (("towers",), [], "towers: expected at least one tower, found none"),
+    (("towers", 0, "tokenizer", "padding_side"), "top", r"tokenizer\.padding_side: expected one of 'right', 'left'"),
+    (
+        ("scoring",),
+        {"labels": [], "activation": "Sigmoid", "pair_template": None},
+        "scoring: expected null, because kind is 'embedding'",
+    ),
+    (("variants", 0, "precision"), "fp64", r"variants\[0\]\.precision: expected one of 'fp32', 'fp16', 'bf16', 'int8'"),
     (("variants", 0, "precision"), "int8", r"variants\[0\]\.fidelity_class: expected lossless, high or balanced"),
     (("variants", 0, "instruction_sets"), ["AVX2"], r"variants\[0\]\.instruction_sets\[0\]: expected one of avx2"),
     (("variants", 0, "instruction_sets"), ["avx2", "avx2"], r"instruction_sets: the name 'avx2' is given twice"),
@@ -283,7 +233,7 @@ def test_wrong_values(manifest, at, value, message):
 def test_every_key_is_required_and_no_other_is_known(manifest):
     document = manifest_to_json(manifest)
     for place in [
-        at for at in _places(document) if isinstance(at[-1], str) and not {"options", "prompts"} & set(at[:-1])
+        at for at in _places(document) if isinstance(at[-1], str) and not {"options", "prompts", "fused"} & set(at[:-1])
     ]:
         broken = copy.deepcopy(document)
         target = broken
@@ -303,30 +253,73 @@ def test_the_version_is_looked_at_first():
     assert caught.value.hint.startswith("upgrade: pip install -U stonnx")
 
 
-def test_a_file_of_version_1_is_read_as_what_it_means(manifest):
-    value = json.loads((HERE / "version_1.json").read_text(encoding="utf-8"))
-    assert (value["schema_version"], "precision" in value["variants"][0]) == (1, False)
-    m = manifest_from_json(value)
-    assert [variant.name for variant in m.variants] == ["fp32", "portable"]
-    assert {(v.precision, v.instruction_sets, v.fidelity_class) for v in m.variants} == {("fp32", (), "exact")}
-    written = manifest_to_json(m)
-    assert written["schema_version"] == 2
-    assert manifest_from_json(written) == m
+@pytest.fixture
+def reranker(manifest):
+    """A manifest of a reranker with two labels."""
+    outputs = (Output(name="scores", kind="scores", dimension=2), Output(name="logits", kind="logits", dimension=2))
+    figures = ScoreFidelity(pairs=9, queries=1, mean_abs_diff=1e-8, max_abs_diff=1e-7, top10_overlap=1.0)
+    return replace(
+        manifest,
+        kind="reranker",
+        outputs=outputs,
+        scoring=Scoring(labels=("no", "yes"), activation="Identity", pair_template=None),
+        variants=tuple(replace(variant, fidelity=figures) for variant in manifest.variants),
+    )
 
 
-@pytest.mark.parametrize("key", ["precision", "instruction_sets", "options", "fidelity_class"])
-def test_a_file_of_version_1_has_no_keys_of_version_2(key):
-    value = json.loads((HERE / "version_1.json").read_text(encoding="utf-8"))
-    value["variants"][1][key] = "x"
-    with pytest.raises(ArtifactError, match=rf"variants\[1\]\.{key}: unknown key in a file of schema_version 1"):
-        manifest_from_json(value)
+def test_a_reranker(reranker):
+    assert manifest_from_json(manifest_to_json(reranker)) == reranker
 
 
-@pytest.mark.parametrize("variants", [None, {}, [1]])
-def test_a_damaged_file_of_version_1(variants):
-    value = json.loads((HERE / "version_1.json").read_text(encoding="utf-8"))
-    with pytest.raises(ArtifactError, match="variants"):
-        manifest_from_json({**value, "variants": variants})
+@pytest.mark.parametrize(
+    ("at", "value", "message"),
+    [
+        (("scoring",), None, "scoring: expected an object, because kind is 'reranker'"),
+        (("scoring", "labels"), ["yes"], r"outputs\[0\]\.dimension: expected 1 \(the labels\), found 2"),
+        (
+            ("scoring", "activation"),
+            "torch.nn.Sigmoid",
+            r"scoring\.activation: expected the name of a class of torch\.nn",
+        ),
+        (("scoring", "pair_template"), "{query}", r"scoring\.pair_template: expected \{query\} and \{document\} in it"),
+        (("outputs", 0, "kind"), "logits", r"outputs\[0\]\.kind: expected 'scores'"),
+        (("variants", 0, "fidelity", "max_abs_diff"), 1.5, r"max_abs_diff: expected 0.0 to 1.0, found 1.5"),
+        (("variants", 0, "fidelity", "pairs"), 0, r"pairs: expected at least 1, found 0"),
+        (
+            ("variants", 1, "fidelity"),
+            {"texts": 1, "cosine_mean": 1, "cosine_min": 1, "max_abs_diff": 0, "top10_overlap": 1},
+            r"variants\[1\]\.fidelity: expected the figures of scores, because kind is 'reranker'",
+        ),
+    ],
+)
+def test_what_a_reranker_needs(reranker, at, value, message):
+    with pytest.raises(ArtifactError, match=message):
+        manifest_from_json(change(reranker, at, value))
+
+
+def test_an_embedding_has_no_figures_of_scores(manifest, reranker):
+    mixed = replace(manifest, variants=reranker.variants)
+    with pytest.raises(ArtifactError, match="expected the figures of vectors, because kind is 'embedding'"):
+        manifest_from_json(manifest_to_json(mixed))
+
+
+def test_two_towers(manifest):
+    query, document = (replace(manifest.tower, route=route) for route in ("query", "document"))
+    variants = tuple(
+        replace(variant, graphs=tuple(replace(variant.graph, tower=route) for route in ("query", "document")))
+        for variant in manifest.variants
+    )
+    both = replace(manifest, towers=(query, document), variants=variants)
+    assert manifest_from_json(manifest_to_json(both)) == both
+    nameless = replace(both, towers=(query, manifest.tower))
+    with pytest.raises(ArtifactError, match=r"towers\[1\]\.route: expected a name, because there are several towers"):
+        manifest_from_json(manifest_to_json(nameless))
+    twice = replace(both, towers=(query, query))
+    with pytest.raises(ArtifactError, match="towers: the route 'query' is given twice"):
+        manifest_from_json(manifest_to_json(twice))
+    crossed = replace(both, towers=(document, query))
+    with pytest.raises(ArtifactError, match=r"variants\[0\]\.graphs: expected one graph for each tower"):
+        manifest_from_json(manifest_to_json(crossed))
 
 
 def test_a_verified_variant_keeps_its_class(manifest):
@@ -340,7 +333,7 @@ def test_a_verified_variant_keeps_its_class(manifest):
 
 def test_long_values_are_cut_in_messages(manifest):
     with pytest.raises(ArtifactError) as caught:
-        manifest_from_json(change(manifest, ("dimension",), "x" * 10_000))
+        manifest_from_json(change(manifest, ("outputs", 0, "dimension"), "x" * 10_000))
     assert len(str(caught.value)) < 200
 
 
@@ -364,12 +357,12 @@ def test_an_unverified_artifact_needs_no_numbers(manifest):
 def test_write_manifest_refuses_what_could_not_be_read(manifest, valid):
     before = (valid / "stonnx.json").read_bytes()
     with pytest.raises(ArtifactError, match="dimension"):
-        write_manifest(valid, replace(manifest, dimension=-1))
+        write_manifest(valid, replace(manifest, outputs=(replace(manifest.output, dimension=-1),)))
     assert (valid / "stonnx.json").read_bytes() == before
 
 
 def test_write_manifest_is_ascii_and_complete(manifest, valid):
-    m = replace(manifest, prompts={"查询": "\ud800为这个句子"})
+    m = with_tower(manifest, prompts={"查询": "\ud800为这个句子"})
     write_manifest(valid, m)
     (valid / "stonnx.json").read_bytes().decode("ascii")
     assert Artifact.open(valid).manifest == m

@@ -58,11 +58,11 @@ def test_the_graphs_compute_the_goldens(variant, load, maker):
     artifact = load(HERE / "valid")
     goldens = artifact.goldens()
     spec = artifact.variant(variant)
-    session = onnxruntime.InferenceSession(str(artifact.file(spec.graph)), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(artifact.file(spec.graph.file)), providers=["CPUExecutionProvider"])
     for text, vector in zip(goldens.texts, goldens.vectors, strict=True):
         ids = np.array([maker.token_ids(text)], dtype=np.int64)
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        (found,) = session.run(["sentence_embedding"], {name: feeds[name] for name in spec.inputs})
+        (found,) = session.run(["sentence_embedding"], {name: feeds[name] for name in spec.graph.inputs})
         np.testing.assert_allclose(found[0], vector, atol=1e-6)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stonnx.artifact import Artifact, check_graph
+from stonnx.artifact import Artifact, check_graphs
 from stonnx.artifact.onnx_facts import MESSAGES, ExternalData, Output, read_onnx_facts
 from stonnx.artifact.wire import DamagedError, fields
 from stonnx.errors import ArtifactError
@@ -48,7 +48,7 @@ def test_an_undeclared_dimension_is_left_to_the_first_run(valid, maker):
     artifact = Artifact.open(valid)
     maker.write_graph(path, portable=True, dimension=None)
     assert read_onnx_facts(path).outputs["sentence_embedding"] == Output(1, None)
-    check_graph(artifact, artifact.variant("portable"))
+    check_graphs(artifact, artifact.variant("portable"))
 
 
 def test_an_input_with_a_default_may_be_left_out(valid):
@@ -59,10 +59,10 @@ def test_an_input_with_a_default_may_be_left_out(valid):
     model.graph.input.append(onnx.helper.make_tensor_value_info("prompt_length", onnx.TensorProto.INT64, []))
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ArtifactError, match="the graph takes input_ids, prompt_length"):
-        check_graph(artifact, artifact.variant("fp32"))
+        check_graphs(artifact, artifact.variant("fp32"))
     model.graph.initializer.append(onnx.helper.make_tensor("prompt_length", onnx.TensorProto.INT64, [], [0]))
     path.write_bytes(model.SerializeToString())
-    check_graph(artifact, artifact.variant("fp32"))
+    check_graphs(artifact, artifact.variant("fp32"))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_output_is_checked(valid, name, kind, message):
     model.graph.output[0].type.tensor_type.elem_type = kind
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ArtifactError, match=message):
-        check_graph(artifact, artifact.variant("fp32"))
+        check_graphs(artifact, artifact.variant("fp32"))
 
 
 def test_every_truncation_is_noticed(valid):
@@ -90,7 +90,7 @@ def test_every_truncation_is_noticed(valid):
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
         try:
-            check_graph(artifact, artifact.variant("fp32"))
+            check_graphs(artifact, artifact.variant("fp32"))
         except ArtifactError as exc:
             messages.append(exc.message)
         else:
@@ -138,6 +138,6 @@ def test_flipped_bytes_never_raise_anything_else(valid):
     for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         try:
-            check_graph(artifact, artifact.variant("fp32"))
+            check_graphs(artifact, artifact.variant("fp32"))
         except ArtifactError:
             continue

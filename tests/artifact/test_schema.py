@@ -13,15 +13,10 @@ import pytest
 
 from stonnx.artifact import manifest as layout
 from stonnx.artifact import manifest_from_json, manifest_to_json
+from stonnx.artifact.conditions import PATH_PATTERN
 from stonnx.artifact.fidelity_class import BOUNDS, CLASSES
-from stonnx.artifact.rules import (
-    INPUTS,
-    OPTION_NAME_PATTERN,
-    OPTION_VALUE_PATTERN,
-    PATH_PATTERN,
-    SHA256_PATTERN,
-    VARIANT_PATTERN,
-)
+from stonnx.artifact.rules import ACTIVATION_PATTERN, OUTPUT_PATTERN, SHA256_PATTERN
+from stonnx.artifact.variant_rules import INPUTS, OPTION_NAME_PATTERN, OPTION_VALUE_PATTERN, VARIANT_PATTERN
 from stonnx.errors import ArtifactError
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -65,17 +60,30 @@ def test_patterns_are_those_of_the_code(schema):
     assert tuple(variant["instruction_sets"]["items"]["enum"]) == layout.INSTRUCTION_SETS
     assert tuple(variant["precision"]["enum"]) == get_args(layout.Precision)
     assert tuple(variant["fidelity_class"]["enum"]) == get_args(layout.FidelityClass) == CLASSES
-    assert tuple(defs["Variant"]["properties"]["inputs"]["items"]["enum"]) == INPUTS
+    assert tuple(variant["device"]["enum"]) == get_args(layout.Device)
+    graph = defs["Graph"]["properties"]
+    assert tuple(graph["inputs"]["items"]["enum"]) == INPUTS
+    assert tuple(graph["layout"]["enum"]) == get_args(layout.Layout)
+    assert tuple(graph["origin"]["enum"]) == get_args(layout.Origin)
+    output = defs["Output"]["properties"]
+    assert output["name"]["pattern"] == OUTPUT_PATTERN
+    assert tuple(output["kind"]["enum"]) == get_args(layout.OutputKind)
+    assert defs["Scoring"]["properties"]["activation"]["pattern"] == ACTIVATION_PATTERN
+    assert tuple(defs["TokenizerSpec"]["properties"]["padding_side"]["enum"]) == get_args(layout.PaddingSide)
+    assert tuple(defs["Manifest"]["properties"]["kind"]["enum"]) == get_args(layout.Kind)
     assert defs["Manifest"]["properties"]["schema_version"]["const"] == layout.SCHEMA_VERSION
 
 
 BROKEN = [
     (("surplus",), 1),
-    (("tokenizer", "surplus"), 1),
+    (("towers", 0, "tokenizer", "surplus"), 1),
     (("schema_version",), 1),
-    (("schema_version",), 3),
+    (("schema_version",), 2),
+    (("schema_version",), 4),
     (("variants", 0, "precision"), "int8"),
     (("variants", 0, "precision"), "fp16"),
+    (("variants", 0, "precision"), "fp64"),
+    (("variants", 0, "device"), "tpu"),
     (("variants", 0, "instruction_sets"), ["mmx"]),
     (("variants", 0, "instruction_sets"), ["avx2", "avx2"]),
     (("variants", 0, "options"), {"CACHE_DIR": "a/b"}),
@@ -83,19 +91,22 @@ BROKEN = [
     (("variants", 0, "options"), {"A": 1}),
     (("variants", 0, "fidelity_class"), None),
     (("files", 0, "path"), ".stonnx-tune/a.json"),
-    (("dimension",), 0),
-    (("dimension",), True),
-    (("dimension",), "8"),
+    (("outputs", 0, "dimension"), 0),
+    (("outputs", 0, "dimension"), True),
+    (("outputs", 0, "dimension"), "8"),
     (("truncate_dim",), 0),
     (("verified",), None),
     (("similarity",), "cos"),
     (("variants",), []),
     (("variants", 0, "name"), ""),
-    (("variants", 0, "graph"), "model.ort"),
+    (("variants", 0, "graphs", 0, "file"), "model.ort"),
+    (("variants", 0, "graphs"), []),
+    (("variants", 0, "graphs", 0, "fused"), {"BiasGelu": 0}),
+    (("variants", 0, "graphs", 0, "origin"), "found"),
     (("variants", 0, "files"), []),
-    (("variants", 0, "inputs"), ["attention_mask"]),
-    (("variants", 0, "equal_lengths"), False),
-    (("variants", 1, "equal_lengths"), True),
+    (("variants", 0, "graphs", 0, "inputs"), ["attention_mask"]),
+    (("variants", 0, "graphs", 0, "layout"), "padded"),
+    (("variants", 1, "graphs", 0, "layout"), "packed"),
     (("variants", 0, "fidelity", "cosine_min"), -2),
     (("files", 0, "path"), "../secret"),
     (("files", 0, "path"), "/etc/passwd"),
@@ -103,8 +114,14 @@ BROKEN = [
     (("files", 0, "path"), "stonnx.json"),
     (("files", 0, "sha256"), "0"),
     (("files", 0, "size_bytes"), -1),
-    (("prompts", "query"), None),
-    (("stages", 0, "options"), []),
+    (("towers", 0, "prompts", "query"), None),
+    (("towers", 0, "head", 0, "options"), []),
+    (("kind",), "generator"),
+    (("kind",), "reranker"),
+    (("outputs",), []),
+    (("towers",), []),
+    (("towers", 0, "tokenizer", "padding_side"), None),
+    (("scoring",), {"labels": ["a"], "activation": "Sigmoid", "pair_template": None}),
 ]
 
 
@@ -135,4 +152,4 @@ def test_the_page_says_the_bounds():
 
 
 def test_the_page_is_one_page():
-    assert len((DOCS / "artifact.md").read_text(encoding="utf-8").splitlines()) <= 100
+    assert len((DOCS / "artifact.md").read_text(encoding="utf-8").splitlines()) <= 130

@@ -21,6 +21,7 @@ from stonnx.artifact import (
     write_goldens,
     write_manifest,
 )
+from tests.manifests import embedding_manifest, one_graph
 
 DIMENSION = 8
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "hello", "world", "today", "is", "friday", "."]
@@ -49,34 +50,26 @@ def write_valid(folder: Path) -> Manifest:
 def describe(folder: Path) -> Manifest:
     fidelity = Fidelity(texts=4, cosine_mean=1.0, cosine_min=0.99999994, max_abs_diff=1.2e-07, top10_overlap=1.0)
     shared = f"onnx/{DATA}"
-    return Manifest(
-        stonnx_version="0.1.0",
+    masked = ("input_ids", "attention_mask", "token_type_ids")
+    return embedding_manifest(
         source=Source(name="org/tiny", revision="0123456789abcdef0123456789abcdef01234567"),
-        architecture="bert",
         dimension=DIMENSION,
         tokenizer=TokenizerSpec(file="tokenizer.json", max_tokens=16, pad_id=0),
         stages=(Stage(kind="Transformer"), Stage(kind="Pooling", options={"pooling_mode": ["mean"]})),
         prompts={"query": "query: "},
-        default_prompt_name=None,
-        similarity="cosine",
-        truncate_dim=None,
         variants=(
             Variant(
                 name="fp32",
                 engine="onnxruntime",
-                graph="onnx/model_optimized.onnx",
+                graphs=one_graph("onnx/model_optimized.onnx", "input_ids"),
                 files=("onnx/model_optimized.onnx", shared),
-                inputs=("input_ids",),
-                equal_lengths=True,
                 fidelity=fidelity,
             ),
             Variant(
                 name="portable",
                 engine="onnxruntime",
-                graph="onnx/model.onnx",
+                graphs=one_graph("onnx/model.onnx", *masked),
                 files=("onnx/model.onnx", shared),
-                inputs=("input_ids", "attention_mask", "token_type_ids"),
-                equal_lengths=False,
                 fidelity=fidelity,
             ),
         ),

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stonnx.artifact import Artifact, Manifest, Source, TokenizerSpec
+from stonnx.artifact import Artifact, TokenizerSpec
 from stonnx.bench import run as run_module
 from stonnx.bench.report import BenchReport, Latency, ProtocolResult
 from stonnx.bench.run import BenchOptions, lowest_cosine, run_bench
 from stonnx.bench.sides import Pair, Side
 from stonnx.errors import UsageError
+from tests.manifests import embedding_manifest
 
 
 def _report() -> BenchReport:
@@ -111,21 +112,8 @@ def test_arguments_are_checked_before_anything_is_opened(arguments, message, tmp
 
 @pytest.fixture
 def artifact(tmp_path):
-    manifest = Manifest(
-        stonnx_version="0",
-        source=Source(name="m", revision=None),
-        architecture="bert",
-        dimension=4,
-        tokenizer=TokenizerSpec(file="tokenizer.json", max_tokens=8, pad_id=0),
-        stages=(),
-        prompts={},
-        default_prompt_name=None,
-        similarity=None,
-        truncate_dim=None,
-        variants=(),
-        verified=False,
-        files=(),
-    )
+    tokenizer = TokenizerSpec(file="tokenizer.json", max_tokens=8, pad_id=0)
+    manifest = embedding_manifest(dimension=4, tokenizer=tokenizer)
     return Artifact(path=tmp_path, manifest=manifest)
 
 

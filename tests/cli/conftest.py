@@ -20,6 +20,7 @@ from stonnx.artifact import (
     write_manifest,
 )
 from stonnx.verify import Report, Tolerance, VariantReport
+from tests.manifests import embedding_manifest, one_graph
 
 FIDELITY = Fidelity(texts=101, cosine_mean=0.99999999, cosine_min=0.99999991, max_abs_diff=4.2e-7, top10_overlap=0.9998)
 GRAPHS = {"fp32": "onnx/model_optimized.onnx", "portable": "onnx/model.onnx"}
@@ -39,10 +40,9 @@ def _eighty_columns(monkeypatch, tmp_path):
 @pytest.fixture
 def manifest() -> Manifest:
     shared = ("onnx/model.onnx_data", "tokenizer.json")
-    return Manifest(
+    return embedding_manifest(
         stonnx_version="0.1.0",
         source=Source(name="org/model-with-a-rather-long-name-v2", revision="0123456789abcdef0123456789abcdef01234567"),
-        architecture="bert",
         dimension=4,
         tokenizer=TokenizerSpec(file="tokenizer.json", max_tokens=256, pad_id=0),
         stages=(
@@ -59,10 +59,8 @@ def manifest() -> Manifest:
             Variant(
                 name=name,
                 engine="onnxruntime",
-                graph=graph,
+                graphs=one_graph(graph, "input_ids", *(() if name == "fp32" else ("attention_mask",))),
                 files=(graph, *shared),
-                inputs=("input_ids",) if name == "fp32" else ("input_ids", "attention_mask"),
-                equal_lengths=name == "fp32",
                 fidelity=FIDELITY,
             )
             for name, graph in GRAPHS.items()

@@ -94,7 +94,7 @@ def test_openvino_variants_need_no_int8(source, tmp_path):
     portable, exact, bfloat16 = done.manifest.variants[1:]
     for variant in (exact, bfloat16):
         assert variant.engine == "openvino"
-        assert (variant.graph, variant.files, variant.inputs) == (portable.graph, portable.files, portable.inputs)
+        assert (variant.graphs, variant.files) == (portable.graphs, portable.files)
     assert (exact.fidelity_class, exact.precision, exact.instruction_sets) == ("exact", "fp32", ())
     assert (bfloat16.fidelity_class, bfloat16.precision) == ("lossless", "bf16")
     assert bfloat16.instruction_sets
@@ -109,7 +109,7 @@ def test_variants(converted):
         variant = by_name[name]
         assert variant.precision == "int8"
         assert variant.engine == ("openvino" if "openvino" in name else "onnxruntime")
-        assert variant.equal_lengths == (variant.engine == "onnxruntime")
+        assert (variant.graph.layout == "equal_lengths") == (variant.engine == "onnxruntime")
         assert variant.fidelity is None
         told = any(note.startswith(f"{name}: {variant.fidelity_class}") for note in converted.notes)
         assert told == (variant.engine == "onnxruntime"), "what was measured with one engine says nothing of another"
@@ -136,10 +136,10 @@ def test_variants_of_the_same_integers_share_one_weight_file(converted):
     shared = "onnx/model_int8.onnx_data"
     for name, variant in by_name.items():
         assert (shared in variant.files) == (name in INT8)
-        graph = onnx.load(converted.path / variant.graph, load_external_data=False).graph
+        graph = onnx.load(converted.path / variant.graph.file, load_external_data=False).graph
         entries = [entry.value for tensor in graph.initializer for entry in tensor.external_data[:1]]
         assert set(entries) == {name.rpartition("/")[2] for name in variant.files if name.endswith("_data")}
-    assert len({by_name[name].graph for name in INT8}) == len(INT8)
+    assert len({by_name[name].graph.file for name in INT8}) == len(INT8)
 
 
 def test_what_runs_here_is_as_close_as_it_says(converted):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stonnx.artifact import Artifact, check_graph, manifest_from_json
+from stonnx.artifact import Artifact, check_graphs, manifest_from_json
 from stonnx.artifact.goldens import read_goldens
 from stonnx.artifact.strict_json import read_strict_json
 from stonnx.checkpoint import Dense, LayerNorm, Normalize, Pooling, Weights, read_model, resolve_source
@@ -94,7 +94,7 @@ class Workshop:
         """An ONNX file."""
         (self.artifact / "onnx/model_optimized.onnx").write_bytes(data)
         with contextlib.suppress(StonnxError):
-            check_graph(self.opened, self.opened.variant("fp32"))
+            check_graphs(self.opened, self.opened.variant("fp32"))
 
     def goldens(self, data: bytes) -> None:
         """``golden.safetensors``."""

@@ -69,7 +69,7 @@ def test_the_graph_has_standard_operators_only(author, kinds, static):
     assert {node.domain for node in graph.model.graph.node} == {""}
     assert [entry.domain for entry in graph.model.opset_import] == [""]
     assert graph.inputs == ("input_ids", "attention_mask", "token_type_ids")
-    assert not graph.equal_lengths
+    assert graph.layout == "padded"
 
 
 @pytest.mark.parametrize("hidden_act", ["gelu", "relu"])

@@ -10,12 +10,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from stonnx.artifact import Artifact, Manifest, Source, TokenizerSpec, Variant, file_entries, write_manifest
+from stonnx.artifact import Artifact, TokenizerSpec, Variant, file_entries, write_manifest
 from stonnx.runtime import Encoder
 from stonnx.runtime.streams import RunSettings
 from stonnx.runtime.tokenize import TextTokenizer
 from stonnx.testing import FakeEngine
 from stonnx.testing._tokenizers import build_tokenizer
+from tests.manifests import embedding_manifest, one_graph
 
 DIMENSION = 8
 MAX_TOKENS = 16
@@ -74,26 +75,20 @@ VARIANTS = {
     "fp32": Variant(
         name="fp32",
         engine="onnxruntime",
-        graph="onnx/free.onnx",
+        graphs=one_graph("onnx/free.onnx", "input_ids"),
         files=("onnx/free.onnx",),
-        inputs=("input_ids",),
-        equal_lengths=True,
     ),
     "portable": Variant(
         name="portable",
         engine="onnxruntime",
-        graph="onnx/masked.onnx",
+        graphs=one_graph("onnx/masked.onnx", "input_ids", "attention_mask", "token_type_ids"),
         files=("onnx/masked.onnx",),
-        inputs=("input_ids", "attention_mask", "token_type_ids"),
-        equal_lengths=False,
     ),
     "prompted": Variant(
         name="prompted",
         engine="onnxruntime",
-        graph="onnx/prompted.onnx",
+        graphs=one_graph("onnx/prompted.onnx", "input_ids", "prompt_length"),
         files=("onnx/prompted.onnx",),
-        inputs=("input_ids", "prompt_length"),
-        equal_lengths=True,
     ),
 }
 
@@ -124,21 +119,14 @@ def make_artifact(tmp_path: Path, tokenizer_file: Callable[..., Path]) -> Callab
         for kind in ("free", "masked", "prompted"):
             write_graph(folder / f"onnx/{kind}.onnx", kind=kind, vocab_size=vocab_size)
         fields: dict[str, object] = {
-            "stonnx_version": "0.1.0",
-            "source": Source(name="tiny", revision=None),
-            "architecture": "bert",
             "dimension": DIMENSION,
             "tokenizer": TokenizerSpec(file=file.name, max_tokens=MAX_TOKENS, pad_id=0),
-            "stages": (),
             "prompts": {"query": "on ", "passage": ""},
             "default_prompt_name": None,
-            "similarity": "cosine",
-            "truncate_dim": None,
             "variants": tuple(VARIANTS.values()),
-            "verified": False,
             "files": file_entries(folder),
         }
-        write_manifest(folder, Manifest(**(fields | changes)))  # type: ignore[arg-type]
+        write_manifest(folder, embedding_manifest(**(fields | changes)))  # type: ignore[arg-type]
         return Artifact.open(folder)
 
     return make
@@ -153,7 +141,7 @@ def fake_encoder(make_artifact: Callable[..., Artifact]) -> Callable[..., tuple[
     ) -> tuple[Encoder, FakeEngine]:
         artifact = make_artifact(**changes)
         engine = FakeEngine(DIMENSION, error=error)
-        spec = artifact.manifest.tokenizer
+        spec = artifact.manifest.tower.tokenizer
         tokenizer = TextTokenizer(artifact.file(spec.file), max_tokens=spec.max_tokens)
         encoder = Encoder(
             artifact,

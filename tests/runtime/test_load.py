@@ -16,6 +16,7 @@ from stonnx.runtime.engines.base import Batch
 from stonnx.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from stonnx.runtime.loading import choose_variant
 from stonnx.testing import TinyModel, make_tiny_model
+from tests.manifests import with_tower
 from tests.runtime.conftest import write_graph
 
 pytest.importorskip("onnxruntime")
@@ -208,7 +209,7 @@ def test_a_hostile_manifest_is_refused_before_the_engine_sees_it(make_artifact, 
     )
     manifest = artifact.path / "stonnx.json"
     value = json.loads(manifest.read_text(encoding="utf-8"))
-    value["variants"][0]["inputs"].append("prompt_length")
+    value["variants"][0]["graphs"][0]["inputs"].append("prompt_length")
     manifest.write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(ArtifactError, match="prompt_length"):
         Encoder.load(Artifact.open(artifact.path))
@@ -273,7 +274,7 @@ def small_table(make_artifact):
     """An artifact with a variant for each engine, whose graphs know fewer tokens than its tokenizer."""
     portable = make_artifact().variant("portable")
     artifact = make_artifact(variants=(portable, dataclasses.replace(portable, name="openvino", engine="openvino")))
-    write_graph(artifact.path / portable.graph, kind="masked", vocab_size=100)
+    write_graph(artifact.path / portable.graph.file, kind="masked", vocab_size=100)
     manifest = dataclasses.replace(artifact.manifest, files=file_entries(artifact.path))
     write_manifest(artifact.path, manifest)
     return Artifact.open(artifact.path)
@@ -291,8 +292,8 @@ def test_an_id_beyond_the_table_is_an_error_on_every_engine(small_table, engine)
 
 def test_a_padding_token_beyond_the_table(small_table):
     manifest = small_table.manifest
-    tokenizer = dataclasses.replace(manifest.tokenizer, pad_id=100)
-    artifact = Artifact(small_table.path, dataclasses.replace(manifest, tokenizer=tokenizer))
+    tokenizer = dataclasses.replace(manifest.tower.tokenizer, pad_id=100)
+    artifact = Artifact(small_table.path, with_tower(manifest, tokenizer=tokenizer))
     with pytest.raises(ArtifactError, match=r"pad_id is 100, but .*masked\.onnx has a table of 100 tokens"):
         Encoder.load(artifact, variant="portable")
 
@@ -305,10 +306,10 @@ def test_a_limit_beyond_the_table_of_positions_is_refused(tmp_path, family, engi
     model = make_tiny_model(tmp_path / "model", TinyModel(family=family, positions=40))
     convert(model, tmp_path / "out", verify=False)
     artifact = Artifact.open(tmp_path / "out")
-    spec = artifact.manifest.tokenizer
+    spec = artifact.manifest.tower.tokenizer
     assert spec.max_tokens == {"bert": 40, "mpnet": 38}[family]
     with Encoder.load(artifact, variant=variant, threads=1) as encoder:
         assert encoder.encode("a " * 100).shape == (32,)
-    longer = dataclasses.replace(artifact.manifest, tokenizer=dataclasses.replace(spec, max_tokens=spec.max_tokens + 1))
+    longer = with_tower(artifact.manifest, tokenizer=dataclasses.replace(spec, max_tokens=spec.max_tokens + 1))
     with pytest.raises(ArtifactError, match=rf"max_tokens is {spec.max_tokens + 1}, .* for {spec.max_tokens}\."):
         Encoder.load(Artifact(artifact.path, longer), variant=variant, threads=1)

@@ -22,6 +22,7 @@ from stonnx.runtime.engines import open_engine
 from stonnx.runtime.engines._openvino_package import compile_settings
 from stonnx.runtime.engines.base import Batch
 from stonnx.testing import TinyModel, make_tiny_model
+from tests.manifests import one_graph
 
 pytest.importorskip("openvino")
 pytest.importorskip("onnxruntime")
@@ -81,7 +82,7 @@ def test_batch_equals_single(tiny):
 @pytest.mark.parametrize("family", ["bert", "mpnet"])
 def test_padding_stays_within_the_position_table(tiny, family):
     artifact, openvino, onnxruntime = tiny(family=family, positions=61)
-    longest = artifact.manifest.tokenizer.max_tokens
+    longest = artifact.manifest.tower.tokenizer.max_tokens
     assert longest % 8 != 0
     batch = padded_batch([longest - 2, longest - 3])  # MPNet's positions begin at 2
     np.testing.assert_allclose(openvino.run(batch), onnxruntime.run(batch), atol=1e-6)
@@ -168,7 +169,7 @@ def test_a_graph_without_the_output_is_named(make_artifact):
 def test_inputs_must_be_those_of_the_graph(make_artifact, inputs):
     artifact = make_artifact()
     with pytest.raises(ArtifactError, match=r"prompt_length|attention_mask, token_type_ids"):
-        open_engine(on_openvino(artifact, inputs=inputs), artifact, threads=1)
+        open_engine(on_openvino(artifact, graphs=one_graph("onnx/masked.onnx", *inputs)), artifact, threads=1)
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,9 @@ def heavy_artifact(make_artifact):
     """An artifact whose weights take 64 MiB, with a variant for each engine."""
     artifact = make_artifact()
     fp32 = artifact.variant("fp32")
-    graph = artifact.path / fp32.graph
+    graph = artifact.path / fp32.graph.file
     write_graph(graph, kind="free", vocab_size=2**21)
-    weights = f"{fp32.graph}_data"
+    weights = f"{fp32.graph.file}_data"
     onnx.save_model(onnx.load(graph), graph, save_as_external_data=True, location=Path(weights).name)
     fp32 = dataclasses.replace(fp32, files=(*fp32.files, weights))
     variants = (fp32, dataclasses.replace(fp32, name="openvino", engine="openvino"))

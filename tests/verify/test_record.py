@@ -115,11 +115,16 @@ def test_a_folder_that_cannot_be_written_is_a_warning(unverified, original, monk
 def test_recording_settles_the_variants_as_converting_does(unverified, original):
     """One that keeps no class is taken out with its files; the rest is verified."""
     manifest = Artifact.open(unverified).manifest
+    portable, file = manifest.variants[1], "onnx/broken.onnx"
+    shutil.copyfile(unverified / portable.graph.file, unverified / file)
     broken = replace(
-        manifest.variants[1], name="broken", precision="int8", graph="onnx/broken.onnx", fidelity_class="high"
+        portable,
+        name="broken",
+        precision="int8",
+        graphs=(replace(portable.graph, file=file),),
+        files=(file, *portable.files[1:]),
+        fidelity_class="high",
     )
-    shutil.copyfile(unverified / manifest.variants[1].graph, unverified / broken.graph)
-    broken = replace(broken, files=(broken.graph, *manifest.variants[1].files[1:]), inputs=broken.inputs)
     manifest = replace(manifest, variants=(*manifest.variants, broken), files=file_entries(unverified))
     write_manifest(unverified, manifest)
     original.broken = "broken"

@@ -15,14 +15,20 @@ from stonnx.artifact.manifest import (
     Fidelity,
     FidelityClass,
     FileEntry,
+    Graph,
+    Kind,
     Manifest,
+    Output,
     Precision,
+    ScoreFidelity,
+    Scoring,
     Source,
     Stage,
     TokenizerSpec,
+    Tower,
     Variant,
 )
-from stonnx.artifact.onnx_check import check_graph
+from stonnx.artifact.onnx_check import check_graphs
 from stonnx.artifact.texts import clean_text
 
 __all__ = [
@@ -35,13 +41,19 @@ __all__ = [
     "FidelityClass",
     "FileEntry",
     "Goldens",
+    "Graph",
+    "Kind",
     "Manifest",
+    "Output",
     "Precision",
+    "ScoreFidelity",
+    "Scoring",
     "Source",
     "Stage",
     "TokenizerSpec",
+    "Tower",
     "Variant",
-    "check_graph",
+    "check_graphs",
     "classify",
     "clean_text",
     "file_entries",

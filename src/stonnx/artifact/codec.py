@@ -64,9 +64,9 @@ def _decode(kind: Any, value: object, where: str) -> object:
     if dataclasses.is_dataclass(kind):
         return _decode_record(cast("type", kind), value, where)
     origin = get_origin(kind)
-    if origin in (Union, types.UnionType):  # only "X | None" is in use
-        inner = next(option for option in get_args(kind) if option is not types.NoneType)
-        return None if value is None else _decode(inner, value, where)
+    if origin in (Union, types.UnionType):  # "X | None", and records that are told apart by their keys
+        options = [option for option in get_args(kind) if option is not types.NoneType]
+        return None if value is None else _decode(_fitting(options, value), value, where)
     if origin is tuple:
         items = _expect(list, "a list", value, where)
         return tuple(_decode(get_args(kind)[0], item, f"{where}[{n}]") for n, item in enumerate(items))
@@ -93,6 +93,12 @@ def _decode_record(kind: type, value: object, where: str) -> object:
         if key not in members:
             raise ArtifactError(f"{_path(where, key)}: missing key.")
     return kind(**{key: _decode(hint, members[key], _path(where, key)) for key, hint in hints.items()})
+
+
+def _fitting(records: list[Any], value: object) -> Any:
+    """The record whose keys are those of ``value``; where none fits, the one that shares the most."""
+    keys = set(value) if isinstance(value, dict) else set()
+    return max(records, key=lambda record: len(keys & set(_hints(record)))) if len(records) > 1 else records[0]
 
 
 def _decode_choice(choices: tuple[object, ...], value: object, where: str) -> object:

@@ -9,57 +9,57 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from stonnx._extras import UPGRADE
+from stonnx.artifact.conditions import check_path
 from stonnx.artifact.folder import Artifact
-from stonnx.artifact.manifest import Variant
+from stonnx.artifact.manifest import Graph, Output, Variant
 from stonnx.artifact.onnx_facts import ExternalData, OnnxFacts, read_onnx_facts
 from stonnx.artifact.operators import is_allowed
-from stonnx.artifact.rules import check_path
 from stonnx.errors import ArtifactError
 
-__all__ = ["SENTENCE_EMBEDDING", "check_graph"]
+__all__ = ["check_graphs"]
 
-SENTENCE_EMBEDDING = "sentence_embedding"
 _FLOAT32 = 1  # TensorProto.DataType.FLOAT
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-def check_graph(artifact: Artifact, variant: Variant) -> None:
-    """Check the graph of a variant before any engine loads it.
+def check_graphs(artifact: Artifact, variant: Variant) -> None:
+    """Check the graphs of a variant before any engine loads one.
 
-    The file is whole; every weight outside it lies in a file of the variant; it uses operators that stonnx
-    authors; it takes the inputs and gives the output that the manifest speaks of. Quick: the weights are not read.
+    Each file is whole; every weight outside it lies in a file of the variant; it uses operators that stonnx
+    authors; it takes the inputs and gives the outputs that the manifest speaks of. Quick: the weights are not read.
 
     Raises:
         ArtifactError: One of these does not hold.
     """
-    path = artifact.file(variant.graph)
-    facts = read_onnx_facts(path)
     listed = frozenset(variant.files)
     sizes = {entry.path: entry.size_bytes for entry in artifact.manifest.files if entry.path in listed}
-    for data in sorted(facts.external, key=lambda data: data.location):
-        _check_external(artifact, variant, data, sizes)
-    _check_operators(facts, str(path))
-    _check_inputs(variant, facts, str(path))
-    _check_output(artifact.manifest.dimension, facts, str(path))
+    for graph in variant.graphs:
+        path = artifact.file(graph.file)
+        facts = read_onnx_facts(path)
+        for data in sorted(facts.external, key=lambda data: data.location):
+            _check_external(artifact.path / graph.file, graph, data, sizes, variant)
+        _check_operators(facts, str(path))
+        _check_inputs(variant.name, graph, facts, str(path))
+        for output in artifact.manifest.outputs:
+            _check_output(output, facts, str(path))
 
 
-def _check_external(artifact: Artifact, variant: Variant, data: ExternalData, sizes: Mapping[str, int]) -> None:
-    graph = artifact.path / variant.graph
-    check_path(data.location, f"{graph}: external data")
-    relative = (PurePosixPath(variant.graph).parent / data.location).as_posix()
+def _check_external(path: Path, graph: Graph, data: ExternalData, sizes: Mapping[str, int], variant: Variant) -> None:
+    check_path(data.location, f"{path}: external data")
+    relative = (PurePosixPath(graph.file).parent / data.location).as_posix()
     if relative not in sizes:
         raise ArtifactError(
-            f"{graph}: external data: {relative!r} is not among the files of variant {variant.name!r} "
+            f"{path}: external data: {relative!r} is not among the files of variant {variant.name!r} "
             f"({', '.join(variant.files)})."
         )
     if _NUMBER.fullmatch(data.offset) is None or _NUMBER.fullmatch(data.length) is None:
-        raise ArtifactError(f"{graph}: external data: {data.offset[:40]!r}, {data.length[:40]!r} are no byte range.")
+        raise ArtifactError(f"{path}: external data: {data.offset[:40]!r}, {data.length[:40]!r} are no byte range.")
     last = int(data.offset) + int(data.length)
     if last > sizes[relative]:
-        raise ArtifactError(f"{graph}: external data: byte {last} of {relative} is needed, it has {sizes[relative]}.")
+        raise ArtifactError(f"{path}: external data: byte {last} of {relative} is needed, it has {sizes[relative]}.")
 
 
 def _check_operators(facts: OnnxFacts, graph: str) -> None:
@@ -75,25 +75,25 @@ def _check_operators(facts: OnnxFacts, graph: str) -> None:
         )
 
 
-def _check_inputs(variant: Variant, facts: OnnxFacts, graph: str) -> None:
+def _check_inputs(variant: str, graph: Graph, facts: OnnxFacts, path: str) -> None:
     """The manifest feeds what the graph takes; an input with a default may be left out."""
-    unknown = [name for name in variant.inputs if name not in facts.inputs]
-    unfed = sorted(facts.inputs - facts.initializers - set(variant.inputs))
+    unknown = [name for name in graph.inputs if name not in facts.inputs]
+    unfed = sorted(facts.inputs - facts.initializers - set(graph.inputs))
     if unknown or unfed:
         raise ArtifactError(
-            f"{graph}: the graph takes {', '.join(sorted(facts.inputs)) or 'no inputs'}, "
-            f"but variant {variant.name!r} feeds {', '.join(variant.inputs)}."
+            f"{path}: the graph takes {', '.join(sorted(facts.inputs)) or 'no inputs'}, "
+            f"but variant {variant!r} feeds {', '.join(graph.inputs)}."
         )
 
 
-def _check_output(dimension: int, facts: OnnxFacts, graph: str) -> None:
-    output = facts.outputs.get(SENTENCE_EMBEDDING)
-    if output is None:
-        raise ArtifactError(f"{graph}: the graph has no output {SENTENCE_EMBEDDING}.")
-    if output.element_type not in (0, _FLOAT32):
-        raise ArtifactError(f"{graph}: {SENTENCE_EMBEDDING} is not float32 (ONNX type {output.element_type}).")
-    if output.last_dimension not in (None, dimension):
+def _check_output(output: Output, facts: OnnxFacts, path: str) -> None:
+    found = facts.outputs.get(output.name)
+    if found is None:
+        raise ArtifactError(f"{path}: the graph has no output {output.name}.")
+    if found.element_type not in (0, _FLOAT32):
+        raise ArtifactError(f"{path}: {output.name} is not float32 (ONNX type {found.element_type}).")
+    if found.last_dimension not in (None, output.dimension):
         raise ArtifactError(
-            f"{graph}: {SENTENCE_EMBEDDING} has {output.last_dimension} components, "
-            f"but the dimension in the manifest is {dimension}."
+            f"{path}: {output.name} has {found.last_dimension} components, "
+            f"but the dimension in the manifest is {output.dimension}."
         )

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from stonnx._extras import UPGRADE
 from stonnx.artifact.manifest import SCHEMA_VERSION
+from stonnx.artifact.upgrades import from_1_to_2, from_2_to_3
 from stonnx.errors import ArtifactError
 
 __all__ = ["check_version", "upgraded"]
 
 _OLDEST = 1
-
-# What the variants of version 1 are, in the words of version 2.
-_NEW_IN_2: dict[str, object] = {
-    "precision": "fp32",
-    "instruction_sets": [],
-    "options": {},
-    "fidelity_class": "exact",
-}
+_STEPS: Mapping[int, Callable[[dict[str, object]], dict[str, object]]] = {1: from_1_to_2, 2: from_2_to_3}
+"""What reads a file of a version as one of the next."""
 
 
 def check_version(value: object) -> None:
@@ -40,27 +37,16 @@ def check_version(value: object) -> None:
 
 
 def upgraded(value: object) -> object:
-    """A parsed ``stonnx.json`` in the present layout; what is already in it, or is no manifest, comes back as it is.
+    """A parsed ``stonnx.json`` in the present layout, step by step; what is in it already comes back as it is.
+
+    What has another shape than its version had is left for the decoder to name.
 
     Raises:
-        ArtifactError: A version 1 file has a key that came with version 2.
+        ArtifactError: An older file has a key that came later, or lacks one.
     """
-    if not isinstance(value, dict) or _version(value) != 1:
-        return value
-    variants = value.get("variants")
-    if isinstance(variants, list):
-        variants = [_upgraded_variant(variant, f"variants[{n}]") for n, variant in enumerate(variants)]
-        value = {**value, "variants": variants}
-    return {**value, "schema_version": SCHEMA_VERSION}
-
-
-def _upgraded_variant(variant: object, where: str) -> object:
-    if not isinstance(variant, dict):
-        return variant
-    for key in _NEW_IN_2:
-        if key in variant:
-            raise ArtifactError(f"{where}.{key}: unknown key in a file of schema_version 1.")
-    return {**variant, **_NEW_IN_2}
+    while isinstance(value, dict) and (step := _STEPS.get(_version(value) or 0)) is not None:
+        value = step(value)
+    return value
 
 
 def _version(value: object) -> int | None:

@@ -43,7 +43,7 @@ def text_language(artifact: Artifact) -> Literal["en", "zh"]:
     """
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(artifact.file(artifact.manifest.tokenizer.file)))
+    tokenizer = Tokenizer.from_file(str(artifact.file(artifact.manifest.tower.tokenizer.file)))
     return vocabulary_language(tokenizer.get_vocab())
 
 

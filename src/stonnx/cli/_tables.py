@@ -44,13 +44,13 @@ def model_rows(manifest: Manifest) -> list[tuple[str, str]]:
         ("source", source),
         ("architecture", manifest.architecture),
         ("dimension", str(manifest.dimension)),
-        ("longest text", plural(manifest.tokenizer.max_tokens, "token")),
+        ("longest text", plural(manifest.tower.tokenizer.max_tokens, "token")),
         ("stages", " > ".join(_stage_text(stage) for stage in manifest.stages)),
         ("similarity", manifest.similarity or "not stated"),
-        ("prompts", ", ".join(manifest.prompts) or "none"),
+        ("prompts", ", ".join(manifest.tower.prompts) or "none"),
     ]
-    if manifest.default_prompt_name is not None:
-        rows.append(("default prompt", manifest.default_prompt_name))
+    if manifest.tower.default_prompt_name is not None:
+        rows.append(("default prompt", manifest.tower.default_prompt_name))
     if manifest.truncate_dim is not None:
         rows.append(("components kept", f"the first {manifest.truncate_dim}"))
     return rows
@@ -82,8 +82,12 @@ def fidelity_cells(fidelity: Fidelity | None) -> list[str]:
 
 
 def print_fidelity(output: Output, variants: Sequence[Variant]) -> None:
-    """The fidelity that the manifest carries, per variant."""
-    output.table(_FIDELITY_COLUMNS, [[variant.name, *fidelity_cells(variant.fidelity)] for variant in variants])
+    """The fidelity that the manifest of an embedding carries, per variant."""
+    from stonnx.artifact import ScoreFidelity
+
+    figures = [(variant.name, variant.fidelity) for variant in variants]
+    rows = [[name, *fidelity_cells(found)] for name, found in figures if not isinstance(found, ScoreFidelity)]
+    output.table(_FIDELITY_COLUMNS, rows)
 
 
 def print_machine_fit(output: Output, artifact: Artifact) -> None:

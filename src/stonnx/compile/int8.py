@@ -13,6 +13,7 @@ import onnx
 from stonnx.artifact import Variant
 from stonnx.artifact.manifest import FidelityClass
 from stonnx.checkpoint import ModelSpec
+from stonnx.compile.stages import as_record
 from stonnx.errors import UsageError
 from stonnx.graph import WeightFile, author_graph
 from stonnx.graph.dialects import Dialect, OpenVinoInt8, OrtCpuInt8
@@ -143,10 +144,8 @@ def _author(kind: _Kind, model: Quantized, bench: Workbench, staging: Path, weig
     return Variant(
         name=kind.name,
         engine=kind.engine,
-        graph=kind.graph,
+        graphs=(as_record(graph, kind.graph),),
         files=(kind.graph, _DATA),
-        inputs=graph.inputs,
-        equal_lengths=graph.equal_lengths,
         precision="int8",
         instruction_sets=kind.instruction_sets,
         options=dict(kind.options),

@@ -11,12 +11,12 @@ from pathlib import Path
 import onnx
 
 from stonnx._version import __version__
-from stonnx.artifact import Manifest, Source, TokenizerSpec, Variant, file_entries, write_manifest
+from stonnx.artifact import Manifest, Output, Source, TokenizerSpec, Tower, Variant, file_entries, write_manifest
 from stonnx.checkpoint import ModelSpec, SourceFolder, Weights, read_model, resolve_source
 from stonnx.compile.float_variants import openvino_variants
 from stonnx.compile.folder import write_model_folder
 from stonnx.compile.int8 import Int8Variants, author_int8
-from stonnx.compile.stages import describe_stages
+from stonnx.compile.stages import as_record, describe_stages
 from stonnx.compile.target import artifact_staging, check_target
 from stonnx.compile.verification import verify_staging, why_not
 from stonnx.graph import Blueprint, WeightFile, author_graph, draw
@@ -179,10 +179,8 @@ def _author(bench: Workbench, staging: Path) -> tuple[Variant, ...]:
             Variant(
                 name=name,
                 engine=_ENGINE,
-                graph=path,
+                graphs=(as_record(graph, path),),
                 files=(path, _WEIGHTS),
-                inputs=graph.inputs,
-                equal_lengths=graph.equal_lengths,
             )
         )
     return (*variants, *openvino_variants(variants[-1]))
@@ -190,15 +188,22 @@ def _author(bench: Workbench, staging: Path) -> tuple[Variant, ...]:
 
 def _manifest(blueprint: Blueprint, variants: tuple[Variant, ...], staging: Path) -> Manifest:
     spec: ModelSpec = blueprint.spec
+    body, *head = describe_stages(blueprint)
+    tower = Tower(
+        route="",
+        body=body,
+        head=tuple(head),
+        tokenizer=TokenizerSpec(file="tokenizer.json", max_tokens=spec.max_tokens, pad_id=spec.pad_id),
+        prompts=dict(spec.prompts.texts),
+        default_prompt_name=spec.prompts.default_name,
+    )
     return Manifest(
         stonnx_version=__version__,
         source=Source(name=spec.name, revision=spec.revision),
-        architecture=blueprint.family,
-        dimension=blueprint.dimension,
-        tokenizer=TokenizerSpec(file="tokenizer.json", max_tokens=spec.max_tokens, pad_id=spec.pad_id),
-        stages=describe_stages(blueprint),
-        prompts=dict(spec.prompts.texts),
-        default_prompt_name=spec.prompts.default_name,
+        kind="embedding",
+        outputs=(Output(name="sentence_embedding", kind="sentence_embedding", dimension=blueprint.dimension),),
+        towers=(tower,),
+        scoring=None,
         similarity=spec.similarity,
         truncate_dim=spec.truncate_dim,
         variants=variants,

@@ -1,12 +1,19 @@
-"""The module chain as the manifest tells it."""
+"""What was authored, as the manifest tells it: the module chain, and each graph."""
 
 from __future__ import annotations
 
-from stonnx.artifact import Stage
+from stonnx.artifact import Graph, Stage
 from stonnx.checkpoint.spec import Dense, HeadModule, LayerNorm, Pooling
-from stonnx.graph import Blueprint
+from stonnx.graph import AuthoredGraph, Blueprint
 
-__all__ = ["describe_stages"]
+__all__ = ["as_record", "describe_stages"]
+
+
+def as_record(graph: AuthoredGraph, path: str) -> Graph:
+    """An authored graph, written to ``path`` of the artifact."""
+    return Graph(
+        tower="", file=path, origin="authored", inputs=graph.inputs, layout=graph.layout, fused=dict(graph.fused)
+    )
 
 
 def describe_stages(blueprint: Blueprint) -> tuple[Stage, ...]:

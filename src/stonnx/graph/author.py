@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import onnx
 
+from stonnx.artifact.manifest import Layout
 from stonnx.checkpoint.spec import ModelSpec, Pooling
 from stonnx.errors import CheckpointError
 from stonnx.graph.architectures import Architecture, read_architecture
-from stonnx.graph.builder import GraphBuilder, WeightFile
+from stonnx.graph.builder import CONTRIB, GraphBuilder, WeightFile
 from stonnx.graph.dialects import Dialect
 from stonnx.graph.heads import OpenWeights, author_head, head_width
 from stonnx.graph.parameters import Parameters, TensorSource, match_tensors
@@ -43,14 +44,16 @@ class AuthoredGraph:
     Attributes:
         model: The ONNX model; large weights are references to the weight file.
         inputs: Names of the inputs, in order.
-        equal_lengths: All rows of a batch must have the same token count.
+        layout: How the rows of a batch must lie.
         operators: How many nodes there are of each operator.
+        fused: Of these, ONNX Runtime's own operators, each standing for several standard ones.
     """
 
     model: onnx.ModelProto
     inputs: tuple[str, ...]
-    equal_lengths: bool
+    layout: Layout
     operators: dict[str, int]
+    fused: dict[str, int]
 
 
 def draw(spec: ModelSpec, weights: TensorSource) -> Blueprint:
@@ -108,6 +111,7 @@ def author_graph(
     return AuthoredGraph(
         model=g.model(),
         inputs=tuple(name for name in names if name is not None),
-        equal_lengths=dialect.equal_lengths,
+        layout="equal_lengths" if dialect.equal_lengths else "padded",
         operators=g.operators(),
+        fused=g.operators(domain=CONTRIB),
     )

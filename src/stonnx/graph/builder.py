@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -171,12 +172,13 @@ class GraphBuilder:
         self._nodes.append(node)
         return name
 
-    def operators(self) -> dict[str, int]:
-        """How many nodes of each operator were added so far."""
-        counts: dict[str, int] = {}
-        for node in self._nodes:
-            counts[node.op_type] = counts.get(node.op_type, 0) + 1
-        return counts
+    def operators(self, *, domain: str | None = None) -> dict[str, int]:
+        """How many nodes of each operator were added so far.
+
+        Args:
+            domain: Count the operators of one domain ("" is ONNX's own); None for all.
+        """
+        return dict(Counter(node.op_type for node in self._nodes if domain is None or node.domain == domain))
 
     def model(self) -> onnx.ModelProto:
         """The finished model."""

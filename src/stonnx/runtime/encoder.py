@@ -156,12 +156,12 @@ class Encoder:
     @property
     def prompts(self) -> Mapping[str, str]:
         """Prompt texts by name, read-only; every model has ``query`` and ``document``, empty if it names none."""
-        return MappingProxyType(named_prompts(self._artifact.manifest.prompts))
+        return MappingProxyType(named_prompts(self._artifact.manifest.tower.prompts))
 
     @property
     def default_prompt_name(self) -> str | None:
         """The prompt used when the caller names none; None for no prompt."""
-        return self._artifact.manifest.default_prompt_name
+        return self._artifact.manifest.tower.default_prompt_name
 
     @property
     def truncated_texts(self) -> int:
@@ -203,7 +203,7 @@ class Encoder:
             raise UsageError("This encoder is closed.", hint=_LOAD_AGAIN)
         manifest = self._artifact.manifest
         items, single = as_texts(texts)
-        front = resolve_prompt(self.prompts, manifest.default_prompt_name, prompt=prompt, prompt_name=prompt_name)
+        front = resolve_prompt(self.prompts, self.default_prompt_name, prompt=prompt, prompt_name=prompt_name)
         kept = resolve_truncate_dim(truncate_dim, default=manifest.truncate_dim, dimension=manifest.dimension)
         budget = self.batch_tokens if batch_tokens is None else positive_int(batch_tokens, name="batch_tokens")
         out = np.empty((len(items), kept), dtype=np.float32)
@@ -299,14 +299,14 @@ class Encoder:
 
     def _jobs(self, texts: list[str], *, prompt: str, batch_tokens: int) -> Iterator[_Job]:
         """The engine runs for some texts, window by window."""
-        prompt_length = self._tokenizer.prompt_length(prompt) if "prompt_length" in self._variant.inputs else 0
+        prompt_length = self._tokenizer.prompt_length(prompt) if "prompt_length" in self._variant.graph.inputs else 0
         truncated = 0
         for start, rows in self._windows(texts, prompt):
             truncated += rows.truncated
             plan = plan_batches(
                 rows.lengths,
                 batch_tokens=batch_tokens,
-                equal_lengths=self._variant.equal_lengths,
+                equal_lengths=self._variant.graph.layout == "equal_lengths",
                 streams=self.streams,
             )
             for index in plan:
@@ -327,12 +327,12 @@ class Encoder:
 
     def _run(self, job: _Job) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The texts' numbers, int64, shape (rows), and their embeddings, float32, shape (rows, dimension)."""
-        pad_id = self._artifact.manifest.tokenizer.pad_id
+        pad_id = self._artifact.manifest.tower.tokenizer.pad_id
         vectors = self._engine.run(stack_rows(job.rows, job.chosen, pad_id=pad_id, prompt_length=job.prompt_length))
         if vectors.shape != (len(job.chosen), self.dimension):
             raise ArtifactError(
-                f"The graph {self._variant.graph} gives vectors of the shape {vectors.shape} for {len(job.chosen)} "
-                f"texts; the manifest says dimension {self.dimension}.",
+                f"The graph {self._variant.graph.file} gives vectors of the shape {vectors.shape} for "
+                f"{len(job.chosen)} texts; the manifest says dimension {self.dimension}.",
                 hint="Convert the model again.",
             )
         return job.start + job.chosen, vectors

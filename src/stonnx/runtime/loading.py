@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from stonnx.artifact import Artifact, keeps
 from stonnx.artifact.machine import cpu_features
 from stonnx.artifact.manifest import Variant
-from stonnx.artifact.onnx_check import check_graph
+from stonnx.artifact.onnx_check import check_graphs
 from stonnx.artifact.tables import read_table_sizes
 from stonnx.errors import ArtifactError, StonnxError, UnsupportedModelError, UsageError
 from stonnx.runtime.engines import ENGINES, engine_installed, open_engine
@@ -101,8 +101,8 @@ def _open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tupl
             cli_hint=f"Leave the choice to --variant auto, or see which can run: stonnx info {artifact.path}",
         )
     manifest = artifact.manifest
-    names = {*variant.files, manifest.tokenizer.file}
-    check_graph(artifact, variant)
+    names = {*variant.files, manifest.tower.tokenizer.file}
+    check_graphs(artifact, variant)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="stonnx-hash") as pool:
         # Hashing releases the interpreter lock, and so does ONNX Runtime while it reads the same files.
         hashes = pool.submit(artifact.check_files, names)
@@ -126,17 +126,17 @@ def _tokenizer(artifact: Artifact, variant: Variant) -> TextTokenizer:
     Raises:
         ArtifactError: The longest rows, or the padding token, would not have any.
     """
-    spec = artifact.manifest.tokenizer
-    sizes = read_table_sizes(artifact.file(variant.graph))
+    spec = artifact.manifest.tower.tokenizer
+    sizes = read_table_sizes(artifact.file(variant.graph.file))
     if sizes.positions is not None and spec.max_tokens > sizes.positions:
         raise ArtifactError(
-            f"tokenizer.max_tokens is {spec.max_tokens}, but {variant.graph} has positions for {sizes.positions}.",
+            f"tokenizer.max_tokens is {spec.max_tokens}, but {variant.graph.file} has positions for {sizes.positions}.",
             hint="Convert the model again.",
         )
-    padded = "attention_mask" in variant.inputs
+    padded = "attention_mask" in variant.graph.inputs
     if padded and sizes.tokens is not None and spec.pad_id >= sizes.tokens:
         raise ArtifactError(
-            f"tokenizer.pad_id is {spec.pad_id}, but {variant.graph} has a table of {sizes.tokens} tokens.",
+            f"tokenizer.pad_id is {spec.pad_id}, but {variant.graph.file} has a table of {sizes.tokens} tokens.",
             hint="Convert the model again.",
         )
     return TextTokenizer(artifact.file(spec.file), max_tokens=spec.max_tokens, table_rows=sizes.tokens)

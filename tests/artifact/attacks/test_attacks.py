@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from stonnx.artifact import Artifact, check_graph, file_entries, manifest_from_json, write_manifest
+from stonnx.artifact import Artifact, check_graphs, file_entries, manifest_from_json, write_manifest
 from stonnx.errors import ArtifactError
+from tests.manifests import one_graph
 
 
 def test_a_file_may_not_be_a_link_out_of_the_folder(valid, load, tmp_path):
@@ -100,15 +101,15 @@ def test_options_may_not_nest_without_end(valid, load):
     deep: object = 0
     for _ in range(60):
         deep = [deep]
-    value["stages"][0]["options"] = {"deep": deep}
+    value["towers"][0]["head"][0]["options"] = {"deep": deep}
     (valid / "stonnx.json").write_text(json.dumps(value), encoding="utf-8")
-    with pytest.raises(ArtifactError, match=r"stages\[0\]\.options\.deep.*nested more than 32"):
+    with pytest.raises(ArtifactError, match=r"towers\[0\]\.head\[0\]\.options\.deep.*nested more than 32"):
         load(valid)
 
 
 def test_huge_dimension(valid, load):
     value = json.loads((valid / "stonnx.json").read_text(encoding="utf-8"))
-    value["dimension"] = 10**30
+    value["outputs"][0]["dimension"] = 10**30
     (valid / "stonnx.json").write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"dimension: .*beyond 64 bits"):
         load(valid)
@@ -215,13 +216,13 @@ def test_deeply_nested_subgraphs_do_not_exhaust_the_stack(valid):
     _list_again(valid)
     artifact = Artifact.open(valid)
     with pytest.raises(ArtifactError, match="holds a graph inside a node"):
-        check_graph(artifact, artifact.variant("fp32"))
+        check_graphs(artifact, artifact.variant("fp32"))
 
 
 def test_a_graph_in_another_format_is_refused(valid, manifest):
     (valid / "onnx/model.ort").write_bytes(b"\x00\x00\x00\x00ORTM")
-    fp32 = replace(manifest.variants[0], graph="onnx/model.ort", files=("onnx/model.ort",))
-    with pytest.raises(ArtifactError, match=r"variants\[0\]\.graph: expected a \.onnx file"):
+    fp32 = replace(manifest.variants[0], graphs=one_graph("onnx/model.ort", "input_ids"), files=("onnx/model.ort",))
+    with pytest.raises(ArtifactError, match=r"variants\[0\]\.graphs\[0\]\.file: expected a \.onnx file"):
         write_manifest(valid, replace(manifest, variants=(fp32,), files=file_entries(valid)))
 
 

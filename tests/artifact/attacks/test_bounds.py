@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from stonnx.artifact import Artifact, check_graph
+from stonnx.artifact import Artifact, check_graphs
 from stonnx.artifact.onnx_facts import read_onnx_facts
 from stonnx.errors import ArtifactError
 
@@ -35,7 +35,7 @@ def test_a_manifest_of_60000_keys_is_refused_in_linear_time(valid):
 @pytest.mark.slow
 def test_a_long_key_is_not_repeated_for_everything_below_it(valid):
     value = json.loads((valid / "stonnx.json").read_text(encoding="utf-8"))
-    value["stages"][0]["options"] = {"k" * 1_500_000: [0] * 500_000}
+    value["towers"][0]["head"][0]["options"] = {"k" * 1_500_000: [0] * 500_000}
     (valid / "stonnx.json").write_text(json.dumps(value), encoding="utf-8")
     assert _message(valid) == ""
 
@@ -88,7 +88,7 @@ def graph(valid):
 
     def check(model):
         path.write_bytes(model.SerializeToString())
-        check_graph(artifact, artifact.variant("fp32"))
+        check_graphs(artifact, artifact.variant("fp32"))
 
     return onnx, onnx.load(str(path), load_external_data=False), check
 

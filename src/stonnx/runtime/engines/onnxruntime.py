@@ -113,8 +113,10 @@ def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OnnxR
     """
     check_options(variant, {}, engine="ONNX Runtime")
     # Only graphs that were authored for ONNX Runtime take no mask, and those come fused.
-    optimize = not variant.equal_lengths
-    return OnnxRuntimeEngine(artifact.file(variant.graph), inputs=variant.inputs, threads=threads, optimize=optimize)
+    optimize = variant.graph.layout != "equal_lengths"
+    return OnnxRuntimeEngine(
+        artifact.file(variant.graph.file), inputs=variant.graph.inputs, threads=threads, optimize=optimize
+    )
 
 
 def _session_options(ort: ModuleType, *, threads: int, optimize: bool) -> Any:

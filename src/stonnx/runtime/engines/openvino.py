@@ -140,7 +140,7 @@ def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OpenV
     """
     settings = compile_settings(variant, threads=threads)
     openvino = import_openvino()
-    graph = artifact.file(variant.graph)
+    graph = artifact.file(variant.graph.file)
     core = openvino.Core()
     try:
         model = _sentence_model(openvino, core.read_model(graph), variant)
@@ -160,7 +160,7 @@ def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OpenV
             hint="Leave the choice to variant='auto', or take a variant of precision fp32.",
             cli_hint="Leave the choice to --variant auto, or take a variant of precision fp32.",
         )
-    spec = artifact.manifest.tokenizer
+    spec = artifact.manifest.tower.tokenizer
     return OpenVinoEngine(compiled, openvino, max_tokens=spec.max_tokens, pad_id=spec.pad_id)
 
 
@@ -172,13 +172,13 @@ def _sentence_model(openvino: ModuleType, model: Any, variant: Variant) -> Any:
     """
     parameters = list(model.get_parameters())
     names = {name for port in model.inputs for name in port.names}
-    if _PROMPT in variant.inputs and _PROMPT not in names:
+    if _PROMPT in variant.graph.inputs and _PROMPT not in names:
         parameters += _prompt_parameters(openvino, model)
         names.add(_PROMPT)
-    missing = sorted(set(variant.inputs) ^ names)
+    missing = sorted(set(variant.graph.inputs) ^ names)
     if missing:
         raise ArtifactError(
-            f"The manifest and {variant.graph} do not agree about the inputs {', '.join(missing)}.",
+            f"The manifest and {variant.graph.file} do not agree about the inputs {', '.join(missing)}.",
             hint="Convert the model again.",
         )
     return openvino.Model([model.output(_OUTPUT).get_node()], parameters, model.get_friendly_name())
