@@ -38,7 +38,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 def write_result(name: str, results: object, args: argparse.Namespace) -> Path:
     """Write ``<name>[-label]-<cpu>.json``: the results, the machine, the command line and the date."""
     from stonnx._io import write_json
-    from stonnx.artifact.machine import describe_machine
+    from stonnx.machine import describe_machine
     from stonnx.runtime import usable_cores
 
     machine = describe_machine(usable_cores())

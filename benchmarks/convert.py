@@ -94,8 +94,8 @@ def _convert_stonnx(source: str, out: str) -> None:
     import onnx  # noqa: F401 - part of the baseline, like the peer's imports
     import tokenizers  # noqa: F401
 
-    from stonnx.artifact.machine import installed_versions
     from stonnx.compile import convert
+    from stonnx.machine import installed_versions
 
     before = _common.memory_bytes()["rss_bytes"]
     start = perf_counter()

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import _common
 
 if TYPE_CHECKING:
+    from stonnx._timing import Round
     from stonnx.artifact import Artifact
-    from stonnx.bench.timing import Round
 
 
 def main() -> None:
@@ -77,25 +77,24 @@ def _measure(name: str, source: Path, texts: Sequence[str], work: Path, args: ar
 def _times(
     artifact: Artifact, source: Path, texts: Sequence[str], threads: int, args: argparse.Namespace
 ) -> dict[str, object]:
-    from stonnx.bench.choose import short_texts
+    from stonnx._timing import RoundLimits, run_rounds, short_texts
+    from stonnx.bench.agreement import lowest_cosine
     from stonnx.bench.report import latency_result, pass_result
-    from stonnx.bench.run import lowest_cosine
-    from stonnx.bench.sides import open_pair
-    from stonnx.bench.timing import Plan, run_rounds
+    from stonnx.bench.sides import open_sides
 
     short = short_texts(texts, args.latency_texts)
     rounds: dict[str, list[Round]] = {}
-    with open_pair(artifact, variant="auto", against=source, threads=threads) as pair:
-        cosine_min = lowest_cosine(pair, texts)  # the warm-up as well: both sides see every length once
+    with open_sides(artifact, variant="auto", against=source, threads=threads) as sides:
+        cosine_min = lowest_cosine(sides, texts)  # the warm-up as well: both sides see every length once
         for name, calls in (("throughput", [texts]), ("latency", [[text] for text in short])):
-            plan = Plan(texts=sum(map(len, calls)), min_rounds=args.rounds, max_rounds=args.rounds)
-            for side in (pair.a, pair.b):
-                side.encode(calls[0][:32])
-            done = run_rounds(pair, calls, plan, deadline=0.0, clock=perf_counter, on_texts=lambda _count: None)
-            rounds[name] = list(done)
+            limits = RoundLimits(fewest=args.rounds, most=args.rounds, deadline=0.0)
+            for side in (sides.a, sides.b):
+                side.run(calls[0][:32])
+            turns = (sides.a.run, sides.b.run)
+            rounds[name] = list(run_rounds(turns, calls, limits=limits, clock=perf_counter))
             print(f"  {name} measured", file=sys.stderr)
     return {
-        "sides": [pair.a.name, pair.b.name],
+        "sides": [sides.a.name, sides.b.name],
         "cosine_min": cosine_min,
         "throughput": pass_result("throughput", "texts/s", len(texts), rounds["throughput"]).to_json(),
         "latency": latency_result("latency", len(short), rounds["latency"]).to_json(),

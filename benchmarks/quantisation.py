@@ -24,15 +24,16 @@ from _common import parser, write_result
 from numpy.typing import NDArray
 
 from stonnx.checkpoint import Weights, read_model, resolve_source
-from stonnx.graph import WeightFile, author_graph, draw
+from stonnx.graph import WeightFile, author_graph, make_blueprint
 from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
 from stonnx.graph.quantized import QuantizedProjections
-from stonnx.quantize import Workbench, calibration_edges, calibration_texts
+from stonnx.quantize import Workspace, calibration_edges, calibration_texts
 from stonnx.quantize.calibration import Observation, observe
 from stonnx.quantize.projections import Candidate, quantize_projections
 from stonnx.quantize.rounding import compensated
-from stonnx.quantize.sessions import embed_rows
-from stonnx.runtime.tokenize import TextTokenizer, TokenRows
+from stonnx.quantize.sessions import output_rows
+from stonnx.runtime.token_rows import TokenRows
+from stonnx.runtime.tokenize import TextTokenizer
 from stonnx.verify import probe_texts
 from stonnx.verify.metrics import compare
 
@@ -46,41 +47,48 @@ class Workshop:
         source = resolve_source(model)
         spec = read_model(source)
         weights = stack.enter_context(Weights.open(source, spec.transformer_path))
-        self.bench = Workbench(
-            blueprint=draw(spec, weights),
+        self.workspace = Workspace(
+            blueprint=make_blueprint(source, spec, weights),
             folder=folder,
             weights=stack.enter_context(WeightFile(folder / "model.onnx_data")),
             float_graph=folder / "model.onnx",
             open_weights=lambda path: stack.enter_context(Weights.open(source, path)),
         )
-        bench = self.bench
-        onnx.save(author_graph(bench.blueprint, OrtCpu(), bench.weights, bench.open_weights).model, bench.float_graph)
-        bench.weights.flush()
-        self._tokenizer = TextTokenizer(source.path / "tokenizer.json", max_tokens=spec.max_tokens)
+        workspace = self.workspace
+        onnx.save(
+            author_graph(workspace.blueprint, OrtCpu(), workspace.weights, workspace.open_weights).model,
+            workspace.float_graph,
+        )
+        workspace.weights.flush()
+        self._tokenizer = TextTokenizer(source.path / "tokenizer.json", max_tokens=workspace.blueprint.max_tokens)
         lines = corpus.read_text(encoding="utf-8").splitlines()[SKIPPED_TEXTS : SKIPPED_TEXTS + texts]
         self._sets = {"corpus": [json.loads(line)["text"] for line in lines], "probes": list(probe_texts())}
         self._rows = {name: self._tokenizer.rows(found) for name, found in self._sets.items()}
-        self._wanted = {name: self._embed(bench.float_graph, rows) for name, rows in self._rows.items()}
+        self._wanted = {name: self._embed(workspace.float_graph, rows) for name, rows in self._rows.items()}
 
     def candidates(self, *, odd: bool = True) -> tuple[Candidate, ...]:
         """All projections, quantised."""
-        return tuple(quantize_projections(self._observe(odd=odd), self.bench.blueprint.parameters))
+        return tuple(quantize_projections(self._observe(odd=odd), self.workspace.blueprint.parameters))
 
     @functools.cache  # noqa: B019 - one workshop lives as long as the script
     def _observe(self, *, odd: bool) -> Observation:
-        bench = self.bench
+        workspace = self.workspace
         rows = self._tokenizer.rows((*calibration_texts(), *(calibration_edges() if odd else ())))
         return observe(
-            bench.blueprint, rows, folder=bench.folder, weights=bench.weights, open_weights=bench.open_weights
+            workspace.blueprint,
+            rows,
+            folder=workspace.folder,
+            weights=workspace.weights,
+            open_weights=workspace.open_weights,
         )
 
     def measure(self, projections: QuantizedProjections) -> dict[str, dict[str, float]]:
         """Fidelity to the float32 graph, by set of texts."""
-        path = self.bench.folder / "form.onnx"
+        path = self.workspace.folder / "form.onnx"
         data = path.with_name("form.onnx_data")
         with WeightFile(data) as weights:
             dialect = OrtCpuInt8(projections)
-            onnx.save(author_graph(self.bench.blueprint, dialect, weights, self.bench.open_weights).model, path)
+            onnx.save(author_graph(self.workspace.blueprint, dialect, weights, self.workspace.open_weights).model, path)
         found = {}
         for name, rows in self._rows.items():
             figures = compare(self._embed(path, rows), self._wanted[name]).fidelity
@@ -90,7 +98,7 @@ class Workshop:
         return found
 
     def _embed(self, path: Path, rows: TokenRows) -> NDArray[np.float32]:
-        return embed_rows(path, rows, dimension=self.bench.blueprint.dimension)
+        return output_rows(path, rows, output="sentence_embedding", width=self.workspace.blueprint.dimension)
 
 
 def cheapest(candidates: tuple[Candidate, ...]) -> QuantizedProjections:

@@ -78,9 +78,10 @@ def check_encode(verified: Path, unverified: Path) -> None:
     import numpy as np
 
     from stonnx import Artifact, Encoder
+    from stonnx.artifact import Goldens
 
     goldens = Artifact.open(verified).goldens()
-    if goldens is None:
+    if not isinstance(goldens, Goldens):
         raise CheckError(f"{verified} carries no goldens")
     ours = Encoder.load(unverified).encode(goldens.texts, normalize=True)
     golden = goldens.vectors / np.linalg.norm(goldens.vectors, axis=1, keepdims=True)

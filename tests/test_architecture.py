@@ -37,7 +37,6 @@ HEAVY = {
     "torch",
     "transformers",
 }
-IMPORT_BUDGET_SECONDS = 0.35
 PUBLIC = ["stonnx", *(f"stonnx.{p.parent.name}" for p in sorted(PACKAGE.glob("*/__init__.py")))]
 
 
@@ -85,10 +84,10 @@ def test_import_stonnx_loads_nothing_heavy() -> None:
     assert not HEAVY & set(loaded.split())
 
 
-def test_import_stonnx_stays_inside_its_budget() -> None:
-    # A ceiling that only a wrong import reaches, taken at its best of five: not a measurement.
-    clock = "import time; begin = time.perf_counter(); import stonnx; print(time.perf_counter() - begin)"
-    assert min(float(fresh_process(clock)) for _ in range(5)) < IMPORT_BUDGET_SECONDS
+def test_import_stonnx_loads_little_of_its_own() -> None:
+    """How long it takes is measured by ``benchmarks/startup.py``; what it loads decides."""
+    loaded = fresh_process("import sys, stonnx; print(*(name for name in sys.modules if name.startswith('stonnx')))")
+    assert set(loaded.split()) == {"stonnx", "stonnx._version", "stonnx.errors"}
 
 
 def test_top_level_names_are_the_documented_ones() -> None:

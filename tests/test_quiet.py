@@ -87,10 +87,10 @@ def test_both_sides_of_a_bench(artifact, tmp_path):
     pytest.importorskip("onnxruntime")
     program = f"""
 from stonnx.artifact import Artifact
-from stonnx.bench.sides import open_pair
+from stonnx.bench.sides import open_sides
 artifact = Artifact.open({str(artifact)!r})
-with open_pair(artifact, variant="auto", against={str(tmp_path / "model")!r}, threads=1) as pair:
-    print([side.encode(["hello", "of and to"]).shape for side in (pair.a, pair.b)])
+with open_sides(artifact, variant="auto", against={str(tmp_path / "model")!r}, threads=1) as sides:
+    print([side.run(["hello", "of and to"]).shape for side in (sides.a, sides.b)])
 """
     assert run_quietly(["-c", program], tmp_path) == "[(2, 64), (2, 64)]\n"
 

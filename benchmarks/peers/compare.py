@@ -131,7 +131,7 @@ def _texts(model: Model, artifact: Path, limit: int, settings: Settings) -> Text
 
 def _sides(variants: list[str], only: Sequence[str]) -> list[Side]:
     """The original first, then stonnx's own, then the peers; of the latter those that were asked for."""
-    from stonnx.artifact.machine import describe_machine
+    from stonnx.machine import describe_machine
 
     sets = describe_machine()["instruction_sets"]
     peers = peers_here(list(sets) if isinstance(sets, list) else [])

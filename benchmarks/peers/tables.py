@@ -11,20 +11,20 @@ __all__ = ["page"]
 
 _HEAD = """# Benchmarks
 
-stonnx beside what else runs a Sentence Transformers model on a CPU. Written by `benchmarks/peers/page.py` from
+stonnx and the other ways to run a Sentence Transformers model on a CPU. Written by `benchmarks/peers/page.py` from
 [`benchmarks/results/`](../benchmarks/results/); each table names its machine and its command.
 
-How it is measured: every side is a process of its own, in an environment of its own, loaded once. All get the same
-texts and the same number of threads, and each library keeps its other defaults. They take turns on slices of the
-texts, and whoever has no turn is stopped, so that one works at a time and a busy moment of the machine hurts all.
+How it is measured: each side runs in its own process and its own environment, and is loaded once. All get the same
+texts and the same number of threads; each library keeps its other defaults. The sides take turns on slices of the
+texts. The others are stopped meanwhile: one works at a time, and a busy moment of the machine hurts all alike.
 *×* is the speed of sentence-transformers on torch in float32, **the original**, taken as 1: the median over the turns,
 with the lowest and the highest turn in brackets. On a shared machine read the ratios, not the absolute numbers.
 
-Fidelity is measured on the same texts as the speed, against the original's vectors, and every speed stands beside it.
+Fidelity is measured on the same texts as the speed, against the original's vectors, and stands next to every speed.
 The classes: *lossless* (mean cosine ≥ 0.9999, top-10 overlap ≥ 0.99), *high* (mean ≥ 0.999, lowest ≥ 0.99, overlap
 ≥ 0.97), *balanced* (mean ≥ 0.997, lowest ≥ 0.97, overlap ≥ 0.95), *below* all of these.
-The overlap is the share of a text's ten nearest neighbours among these texts that the original finds as well; one that
-it finds as near as its own tenth counts ([why](decisions/0008-certain-classes.md)).
+The overlap is the share of a text's ten nearest neighbours among these texts that the original finds as well; a text
+that it finds as near as its own tenth counts ([why](decisions/0008-certain-classes.md)).
 """
 
 _SINGLE = (

@@ -49,7 +49,7 @@ def read_texts(corpus: Path, tokenizer: Tokenizer, limit: int, counts: dict[str,
         limit: The model's longest row in tokens.
         counts: ``mix`` texts, ``slices``, ``short`` texts, and tokens per length (``length_tokens``).
     """
-    from stonnx.bench.choose import short_texts
+    from stonnx._timing import short_texts
 
     mix = list(_common.read_corpus(corpus, counts["mix"]))
     taken = _common.read_corpus(corpus, counts["mix"] + 20 * _CALIBRATION)[counts["mix"] :]

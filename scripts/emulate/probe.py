@@ -55,8 +55,8 @@ def vectors(artifact: str, variant: str) -> NDArray[np.float32]:
 def main(folder: str, artifact: str, out: str, *names: str) -> None:
     """Write OUT; a variant that this CPU may not run leaves its error's message there instead of vectors."""
     from stonnx import Artifact
-    from stonnx.artifact.machine import cpu_features
     from stonnx.errors import UnsupportedModelError
+    from stonnx.machine import cpu_features
 
     start = time.monotonic()
     variants = {variant.name: variant for variant in Artifact.open(artifact).manifest.variants}

@@ -1,6 +1,6 @@
 """Compile Sentence Transformers models to verified, fast ONNX artifacts, and run them.
 
-``Encoder`` and ``Artifact`` are loaded on first use, so that ``import stonnx`` stays light.
+``Encoder``, ``Reranker`` and ``Artifact`` are loaded on first use, so that ``import stonnx`` stays light.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from stonnx.errors import StonnxError
 TYPE_CHECKING = False  # as type checkers read it; importing typing takes longer than all the rest
 if TYPE_CHECKING:
     from stonnx.artifact import Artifact
-    from stonnx.runtime import Encoder
+    from stonnx.runtime import Encoder, Reranker
 
-__all__ = ["Artifact", "Encoder", "StonnxError", "__version__"]
+__all__ = ["Artifact", "Encoder", "Reranker", "StonnxError", "__version__"]
 
-_LAZY = {"Artifact": "stonnx.artifact", "Encoder": "stonnx.runtime"}
+_LAZY = {"Artifact": "stonnx.artifact", "Encoder": "stonnx.runtime", "Reranker": "stonnx.runtime"}
 
 
 def __getattr__(name: str) -> object:

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from stonnx._writing import staged_file
 from stonnx.errors import StonnxError
@@ -27,6 +27,7 @@ __all__ = [
 LARGEST_JSON_BYTES = 64 * 1024 * 1024
 """No JSON file of a model or an artifact needs more: the largest known tokenizer.json has about half."""
 _DEEPEST_JSON = 100
+_PIECE_BYTES = 1024 * 1024
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -100,7 +101,7 @@ def read_regular(path: Path, *, error: type[StonnxError], limit_bytes: int) -> b
         with open(os.open(path, os.O_RDONLY | _NO_WAITING), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise error(f"{path} is not a regular file.")
-            raw = stream.read(limit_bytes + 1)
+            raw = _read_up_to(stream, limit_bytes + 1)
     except FileNotFoundError as exc:
         raise error(f"{path} does not exist.") from exc
     except OSError as exc:
@@ -108,6 +109,15 @@ def read_regular(path: Path, *, error: type[StonnxError], limit_bytes: int) -> b
     if len(raw) > limit_bytes:
         raise error(f"{path} is larger than {limit_bytes:,} bytes; no model needs that.")
     return raw
+
+
+def _read_up_to(stream: BinaryIO, most_bytes: int) -> bytes:
+    """What is left in a stream, at most so much: in pieces, because `read` sets aside what it is asked for."""
+    pieces: list[bytes] = []
+    while most_bytes > 0 and (piece := stream.read(min(most_bytes, _PIECE_BYTES))):
+        pieces.append(piece)
+        most_bytes -= len(piece)
+    return b"".join(pieces)
 
 
 def read_json(path: Path, *, error: type[StonnxError], limit_bytes: int = LARGEST_JSON_BYTES) -> Any:

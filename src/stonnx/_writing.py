@@ -14,19 +14,31 @@ from typing import BinaryIO
 from stonnx._workplace import Foreign, clear_stale, workplace
 from stonnx.errors import RunError, UsageError
 
-__all__ = ["check_folder_target", "staged_file", "staged_folder", "unwritable"]
+__all__ = ["check_folder_target", "staged_file", "staged_folder", "unwritable_as_error"]
 
 _FOREIGN_SHOWN = 3
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def unwritable(place: str | Path, error: OSError) -> RunError:
-    """What the machine says about a place, as an error that tells what was left behind."""
-    left = "; ".join(getattr(error, "__notes__", ["Nothing was left behind"]))
-    return RunError(
-        f"{place} cannot be written: {error.strerror or error}. {left}.",
-        hint="Free disk space or choose another place." if error.errno in _FULL else "Choose another place.",
-    )
+@contextlib.contextmanager
+def unwritable_as_error(place: str | Path) -> Iterator[None]:
+    """Turn what the machine says about a place into an error that tells what was left behind.
+
+    A reader that went away is no error of the machine's: ``BrokenPipeError`` passes.
+
+    Raises:
+        RunError: The place cannot be written, or the disk is full.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        left = "; ".join(getattr(exc, "__notes__", ["Nothing was left behind"]))
+        raise RunError(
+            f"{place} cannot be written: {exc.strerror or exc}. {left}.",
+            hint="Free disk space or choose another place." if exc.errno in _FULL else "Choose another place.",
+        ) from exc
 
 
 @contextlib.contextmanager
@@ -44,7 +56,7 @@ def staged_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
 
     Raises:
         UsageError: There is something that is no regular file, or a file and ``force`` is False.
-        OSError: The place cannot be written; all of it that can be known is known before the file is yielded.
+        OSError: The place cannot be written; where possible, that is found out before the file is yielded.
     """
     target = Path(os.path.realpath(path))
     _mode_to_keep(path, target, force=force)
@@ -117,7 +129,7 @@ def staged_folder(out: Path, *, force: bool, foreign: Foreign) -> Iterator[Path]
         RunError: The place cannot be written, or the disk is full.
     """
     check_folder_target(out, force=force, foreign=foreign)
-    with _told(out), _parents(out), workplace(out, foreign=foreign) as work:
+    with unwritable_as_error(out), _parents(out), workplace(out, foreign=foreign) as work:
         staging = work / "new"
         staging.mkdir()
         yield staging
@@ -168,15 +180,6 @@ def check_folder_target(out: Path, *, force: bool, foreign: Foreign) -> None:
             hint="Choose another output folder, or replace it with force=True.",
             cli_hint="Choose another output folder, or replace it with --force.",
         )
-
-
-@contextlib.contextmanager
-def _told(out: Path) -> Iterator[None]:
-    """What the machine says, as a RunError that tells what was left behind."""
-    try:
-        yield
-    except OSError as exc:
-        raise unwritable(out, exc) from exc
 
 
 @contextlib.contextmanager

@@ -1,10 +1,8 @@
 """Texts from files and from stdin: the one reader that every verb and every room uses.
 
-    from stonnx.texts import read_texts
-
-    texts = read_texts("my-texts.txt")     # one text a line
-    texts = read_texts("my-texts.jsonl")   # {"text": "..."} on every line
-    texts = read_texts("-")                # the lines of stdin
+>>> from stonnx.texts import read_texts
+>>> read_texts("my-texts.txt")  # one a line; a .jsonl file has {"text": "..."} on every line; "-" is stdin
+('one text', 'another, longer text')
 
 A line ends with a line feed, which a carriage return may precede; every other character, U+2028 and form feeds
 included, belongs to the text. Files are UTF-8, and one byte order mark at their start is left out.
@@ -24,7 +22,17 @@ from typing import BinaryIO, TextIO
 
 from stonnx.errors import UsageError
 
-__all__ = ["STDIN", "is_jsonl", "iter_texts", "json_rows", "numbered_lines", "read_texts", "source_name", "text_field"]
+__all__ = [
+    "STDIN",
+    "beginning",
+    "is_jsonl",
+    "iter_texts",
+    "json_rows",
+    "numbered_lines",
+    "read_texts",
+    "source_name",
+    "text_field",
+]
 
 STDIN = "-"
 """The name that stands for stdin; a file of that name is ``./-``."""
@@ -33,6 +41,22 @@ _JSONL_SUFFIXES = (".jsonl", ".ndjson")
 _SAMPLED_LINES = 20  # enough to tell JSON lines from a text that happens to be JSON
 
 _log = logging.getLogger(__name__)
+
+
+_QUESTION_WORDS = 6
+_QUESTION_CHARACTERS = 16
+
+
+def beginning(text: str) -> str:
+    """The first words of a text, or its first characters where words are not set apart, as in Chinese.
+
+    It stands for a question that this text answers and others do not, where a reranker is to be measured and nobody
+    has given questions.
+    """
+    words = text.split()
+    if len(words) > 2 * _QUESTION_WORDS:
+        return " ".join(words[:_QUESTION_WORDS])
+    return text[: min(_QUESTION_CHARACTERS, (len(text) + 1) // 2)]
 
 
 def read_texts(source: str | Path, *, jsonl: bool = False) -> tuple[str, ...]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -39,15 +37,3 @@ def load() -> Callable[[Path], Artifact]:
         return artifact
 
     return load
-
-
-@pytest.fixture(scope="session")
-def maker() -> ModuleType:
-    """The module ``make_folders``; it needs the onnx package."""
-    pytest.importorskip("onnx")
-    spec = importlib.util.spec_from_file_location("make_folders", HERE / "make_folders.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

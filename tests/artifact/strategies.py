@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from stonnx.artifact import (
-    INSTRUCTION_SETS,
     Fidelity,
     FileEntry,
     Graph,
@@ -21,6 +20,7 @@ from stonnx.artifact import (
     classify,
 )
 from stonnx.artifact.rules import MAIN_OUTPUTS
+from stonnx.machine import INSTRUCTION_SETS
 
 __all__ = ["json_values", "manifests"]
 
@@ -54,7 +54,6 @@ embedding_fidelities = st.builds(
     top10_overlap=st.floats(0, 1) | st.floats(0.95, 1),
 )
 
-
 score_fidelities = st.builds(
     ScoreFidelity,
     pairs=st.integers(1, 10**6),
@@ -85,7 +84,7 @@ def variants(draw, name, listed, routes, kind):
     file = draw(st.sampled_from([path for path in listed if path.endswith(".onnx")]))
     extra = draw(st.lists(st.sampled_from([path for path in listed if path != file]), unique=True, max_size=2))
     fidelity = draw(score_fidelities if kind == "reranker" else embedding_fidelities)
-    kept = draw(st.sampled_from([None, classify(fidelity)])) if kind != "reranker" else None
+    kept = draw(st.sampled_from([None, classify(fidelity)]))
     return Variant(
         name=name,
         engine=draw(st.text(max_size=5)),

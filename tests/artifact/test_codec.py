@@ -297,6 +297,16 @@ def test_what_a_reranker_needs(reranker, at, value, message):
         manifest_from_json(change(reranker, at, value))
 
 
+def test_a_reranker_keeps_the_class_that_its_scores_promise(reranker):
+    figures = replace(reranker.variants[0].fidelity, mean_abs_diff=0.006)
+    rough = replace(reranker.variants[1], fidelity=figures, fidelity_class="balanced", precision="int8")
+    kept = replace(reranker, verified=True, variants=(reranker.variants[0], rough))
+    assert manifest_from_json(manifest_to_json(kept)) == kept
+    broken = replace(kept, variants=(reranker.variants[0], replace(rough, fidelity_class="high")))
+    with pytest.raises(ArtifactError, match=r"the figures are not high: mean difference 0\.00600 is above 0\.005"):
+        manifest_from_json(manifest_to_json(broken))
+
+
 def test_an_embedding_has_no_figures_of_scores(manifest, reranker):
     mixed = replace(manifest, variants=reranker.variants)
     with pytest.raises(ArtifactError, match="expected the figures of vectors, because kind is 'embedding'"):

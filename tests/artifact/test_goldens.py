@@ -9,7 +9,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stonnx.artifact import Artifact, Goldens, file_entries, read_goldens, write_goldens, write_manifest
+from stonnx.artifact import (
+    Artifact,
+    Goldens,
+    PairGoldens,
+    file_entries,
+    read_goldens,
+    write_goldens,
+    write_manifest,
+)
 from stonnx.errors import ArtifactError, UsageError
 
 TEXTS = ("", "今天是周五啦", "a\0b\x1f\u2028", "lone \ud83d surrogate", "👩‍👩‍👧", "x" * 5000)
@@ -111,3 +119,78 @@ def test_both_files_have_the_same_permissions(tmp_path):
     write_goldens(tmp_path, Goldens(TEXTS, VECTORS, {}))
     modes = {path.stat().st_mode for path in tmp_path.iterdir()}
     assert len(modes) == 1
+
+
+PAIRS = tuple(zip(TEXTS, TEXTS[::-1], strict=True))
+
+
+def pair_goldens(**changes):
+    return replace(PairGoldens(pairs=PAIRS, scores=VECTORS / 7, logits=VECTORS, reference={"torch": "2"}), **changes)
+
+
+def test_pairs_survive_the_folder(tmp_path):
+    write_goldens(tmp_path, pair_goldens())
+    found = read_goldens(tmp_path)
+    assert isinstance(found, PairGoldens)
+    assert (found.pairs, found.reference, found.width) == (PAIRS, {"torch": "2"}, 3)
+    np.testing.assert_array_equal(found.scores, VECTORS / 7)
+    np.testing.assert_array_equal(found.logits, VECTORS)
+    written = json.loads((tmp_path / "golden.json").read_text(encoding="utf-8"))
+    assert written["pairs"][0] == list(PAIRS[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pairs": PAIRS[:2]}, "there are 2 pairs and 6 scores"),
+        ({"logits": VECTORS[:, :2]}, r"scores have the shape \(6, 3\), logits \(6, 2\)"),
+        ({"logits": VECTORS * np.float32(np.inf)}, "some logits are not finite"),
+        ({"scores": VECTORS.astype(np.float64)}, "expected float32 scores, found float64"),
+        ({"scores": VECTORS[:, 0]}, r"expected scores of shape \(pairs, labels\), found \(6,\)"),
+    ],
+)
+def test_bad_scores_are_neither_written_nor_read(tmp_path, changes, message):
+    from safetensors.numpy import save_file
+
+    wrong = pair_goldens(**changes)
+    with pytest.raises(UsageError, match=message):
+        write_goldens(tmp_path, wrong)
+    assert not list(tmp_path.iterdir())
+    write_goldens(tmp_path, pair_goldens())
+    described = {"reference": {}, "pairs": [list(pair) for pair in wrong.pairs]}
+    (tmp_path / "golden.json").write_text(json.dumps(described), encoding="utf-8")
+    arrays = {"scores": wrong.scores, "logits": wrong.logits}
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, tmp_path / "golden.safetensors")
+    with pytest.raises(ArtifactError, match="float32 scores" if "float64" in message else message):
+        read_goldens(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ({"reference": {}, "pairs": [["a"]]}, "pairs: expected a list of lists of two strings"),
+        ({"reference": {}, "pairs": [["a", 1]]}, "pairs: expected a list of lists of two strings"),
+        ({"reference": {}, "pairs": "ab"}, "pairs: expected a list of lists of two strings"),
+        ({"reference": {}, "pairs": [["a", "b"]], "texts": ["a"]}, "reference and texts, or reference and pairs"),
+        ({"reference": {"torch": 2}, "pairs": [["a", "b"]]}, "expected an object of strings"),
+    ],
+)
+def test_pairs_of_another_form_are_refused(tmp_path, described, message):
+    write_goldens(tmp_path, pair_goldens())
+    (tmp_path / "golden.json").write_text(json.dumps(described), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=message):
+        read_goldens(tmp_path)
+
+
+def test_texts_beside_scores_are_refused(tmp_path):
+    write_goldens(tmp_path, pair_goldens())
+    (tmp_path / "golden.json").write_text(json.dumps({"reference": {}, "texts": ["a"] * 6}), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"expected one tensor named 'vectors', found \['logits', 'scores'\]"):
+        read_goldens(tmp_path)
+
+
+def test_an_embedding_carries_no_pairs(valid, manifest):
+    write_goldens(valid, pair_goldens())
+    write_manifest(valid, replace(manifest, files=file_entries(valid)))
+    with pytest.raises(ArtifactError, match=r"holds pairs, but the kind in stonnx\.json is 'embedding'"):
+        Artifact.open(valid).goldens()

@@ -10,6 +10,7 @@ from stonnx.artifact import Artifact, check_graphs
 from stonnx.artifact.onnx_facts import MESSAGES, ExternalData, Output, read_onnx_facts
 from stonnx.artifact.wire import DamagedError, fields
 from stonnx.errors import ArtifactError
+from tests.artifact.valid_folder import write_graph
 
 
 def test_field_numbers_are_those_of_onnx():
@@ -43,10 +44,10 @@ def test_facts_of_the_portable_graph(valid):
     assert facts.outputs == {"last_hidden_state": Output(1, 8), "sentence_embedding": Output(1, 8)}
 
 
-def test_an_undeclared_dimension_is_left_to_the_first_run(valid, maker):
+def test_an_undeclared_dimension_is_left_to_the_first_run(valid):
     path = valid / "onnx/model.onnx"
     artifact = Artifact.open(valid)
-    maker.write_graph(path, portable=True, dimension=None)
+    write_graph(path, portable=True, dimension=None)
     assert read_onnx_facts(path).outputs["sentence_embedding"] == Output(1, None)
     check_graphs(artifact, artifact.variant("portable"))
 

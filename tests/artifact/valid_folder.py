@@ -1,8 +1,14 @@
-"""The tiny artifact of ``valid/``: an embedding table and a mean, written without a model."""
+"""The tiny artifact of ``valid/``: an embedding table and a mean, written without a model.
+
+    python -m tests.artifact.valid_folder
+
+It is committed because its bytes are the format: ``test_folders.py`` compares them with what is written today.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -161,4 +167,7 @@ def write_plain(path: Path, value: object) -> None:
     path.write_bytes((json.dumps(value, indent=1) + "\n").encode("ascii"))
 
 
-# --- ways to break it: each takes the folder of a valid artifact and returns the expected fragments ---
+if __name__ == "__main__":
+    target = Path(__file__).parent / "valid"
+    shutil.rmtree(target)
+    write_valid(target)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stonnx.bench.sides import Pair, Side
+from stonnx.bench.sides import Side, Sides
 
 
 @dataclass
@@ -28,11 +28,11 @@ class FakeRun:
             self.now += seconds(texts)
             return np.array([[len(text) + 1.0] * dimension for text in texts], dtype=np.float32)
 
-        return Side(name=name, encode=encode)
+        return Side(name=name, run=encode, results=encode)
 
-    def pair(self, a: float, b: float) -> Pair:
+    def sides(self, a: float, b: float) -> Sides:
         """Sides that cost ``a`` and ``b`` seconds per text."""
-        return Pair(
+        return Sides(
             a=self.side("a", lambda texts: a * len(texts)),
             b=self.side("b", lambda texts: b * len(texts)),
             variant="v",

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from stonnx.bench.choose import checked_texts, short_texts, vocabulary_language
+from stonnx._timing import short_texts
+from stonnx.bench.choose import checked_texts, vocabulary_language
 from stonnx.errors import UsageError
 
 

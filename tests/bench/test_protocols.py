@@ -23,7 +23,7 @@ def _measured(run, protocol, *, passes: int = 2) -> list[tuple[str, tuple[str, .
 
 def test_classic_is_a_thousand_copies_of_the_sentence_32_a_call(run):
     protocol = _protocol("classic")
-    result = run_protocol(protocol, run.pair(0.001, 0.002), budget_s=60, clock=run.clock)
+    result = run_protocol(protocol, run.sides(0.001, 0.002), budget_s=60, clock=run.clock)
     first = [texts for name, texts in _measured(run, protocol) if name == "a"][:32]
     assert [len(texts) for texts in first] == [32] * 31 + [8]
     assert {text for texts in first for text in texts} == {CLASSIC_TEXT}
@@ -35,7 +35,7 @@ def test_classic_is_a_thousand_copies_of_the_sentence_32_a_call(run):
 
 def test_classic_keeps_its_thousand_copies_when_time_is_short(run):
     protocol = _protocol("classic")
-    result = run_protocol(protocol, run.pair(0.1, 0.1), budget_s=1, clock=run.clock)
+    result = run_protocol(protocol, run.sides(0.1, 0.1), budget_s=1, clock=run.clock)
     assert (result.texts, result.rounds) == (250, 4)
     for name in "ab":
         measured = _measured(run, protocol, passes=1)
@@ -44,7 +44,7 @@ def test_classic_keeps_its_thousand_copies_when_time_is_short(run):
 
 def test_quick_classic_encodes_fewer_and_says_how_many(run):
     protocol = _protocol("classic", quick=True)
-    result = run_protocol(protocol, run.pair(0.01, 0.01), budget_s=7, clock=run.clock)
+    result = run_protocol(protocol, run.sides(0.01, 0.01), budget_s=7, clock=run.clock)
     assert result.rounds == 3
     assert 32 <= result.texts < 250
     copies = sum(len(texts) for side, texts in _measured(run, protocol) if side == "a")
@@ -53,7 +53,7 @@ def test_quick_classic_encodes_fewer_and_says_how_many(run):
 
 def test_realistic_is_one_call_of_distinct_texts(run):
     protocol = _protocol("realistic")
-    result = run_protocol(protocol, run.pair(0.001, 0.003), budget_s=60, clock=run.clock)
+    result = run_protocol(protocol, run.sides(0.001, 0.003), budget_s=60, clock=run.clock)
     calls = [texts for _, texts in _measured(run, protocol)]
     assert set(calls) == {TEXTS}
     assert result.unit == "texts/s"
@@ -64,7 +64,7 @@ def test_realistic_is_one_call_of_distinct_texts(run):
 
 def test_latency_is_one_short_text_a_call(run):
     protocol = _protocol("latency")
-    result = run_protocol(protocol, run.pair(0.002, 0.008), budget_s=60, clock=run.clock)
+    result = run_protocol(protocol, run.sides(0.002, 0.008), budget_s=60, clock=run.clock)
     calls = _measured(run, protocol)
     assert all(len(texts) == 1 for _, texts in calls)
     assert all(len(texts[0].encode()) <= 96 for _, texts in calls)
@@ -79,15 +79,15 @@ def test_latency_is_one_short_text_a_call(run):
 
 def test_the_warm_up_does_not_count(run):
     slow_calls = iter([3.0, 3.0])  # the first call of either side
-    pair = run.pair(0, 0)
-    pair = type(pair)(
+    sides = run.sides(0, 0)
+    sides = type(sides)(
         a=run.side("a", lambda texts: next(slow_calls, 0.001 * len(texts))),
         b=run.side("b", lambda texts: next(slow_calls, 0.001 * len(texts))),
         variant="v",
         threads=1,
         streams=1,
     )
-    result = run_protocol(_protocol("realistic"), pair, budget_s=60, clock=run.clock)
+    result = run_protocol(_protocol("realistic"), sides, budget_s=60, clock=run.clock)
     assert result.a == pytest.approx(1000)
     assert result.ratio_high == pytest.approx(1.0)
 
@@ -95,7 +95,7 @@ def test_the_warm_up_does_not_count(run):
 @pytest.mark.parametrize(("budget", "passes"), [(60, 2), (1, 1)])
 def test_a_dear_warm_up_is_made_once(run, budget, passes):
     protocol = _protocol("realistic")
-    run_protocol(protocol, run.pair(0.01, 0.01), budget_s=budget, clock=run.clock)
+    run_protocol(protocol, run.sides(0.01, 0.01), budget_s=budget, clock=run.clock)
     warm_up = [texts for _, texts in run.calls if len(texts) == protocol.warm_up]
     assert len(warm_up) == 2 * passes
 
@@ -107,11 +107,11 @@ def test_ratio_and_its_spread_come_from_the_rounds(run):
     def b_seconds(texts):
         return 0.001 * len(texts) if len(texts) <= protocol.warm_up else next(costs) * len(texts)
 
-    pair = run.pair(0, 0)
-    pair = type(pair)(
+    sides = run.sides(0, 0)
+    sides = type(sides)(
         a=run.side("a", lambda texts: 0.001 * len(texts)), b=run.side("b", b_seconds), variant="v", threads=1, streams=1
     )
-    result = run_protocol(protocol, pair, budget_s=1.5, clock=run.clock)
+    result = run_protocol(protocol, sides, budget_s=1.5, clock=run.clock)
     assert result.rounds == 3
     assert (result.ratio_low, result.ratio, result.ratio_high) == pytest.approx((2, 3, 4))
 
@@ -120,7 +120,11 @@ def test_ratio_and_its_spread_come_from_the_rounds(run):
 def test_progress_rises_to_the_total(run, name):
     seen: list[tuple[str, int, int]] = []
     run_protocol(
-        _protocol(name), run.pair(0.01, 0.02), budget_s=20, clock=run.clock, on_progress=lambda *args: seen.append(args)
+        _protocol(name),
+        run.sides(0.01, 0.02),
+        budget_s=20,
+        clock=run.clock,
+        on_progress=lambda *args: seen.append(args),
     )
     assert {entry[0] for entry in seen} == {name}
     assert len({total for _, _, total in seen}) == 1
@@ -133,8 +137,8 @@ def test_progress_rises_to_the_total(run, name):
 def test_progress_ends_at_the_total_when_the_time_is_up_early(run):
     seen: list[tuple[str, int, int]] = []
     costs = iter([0.001, 0.001, 0.001, 0.001])  # warm-up, cheap; the rounds are dear
-    pair = run.pair(0, 0)
-    pair = type(pair)(
+    sides = run.sides(0, 0)
+    sides = type(sides)(
         a=run.side("a", lambda texts: next(costs, 0.1) * len(texts)),
         b=run.side("b", lambda texts: next(costs, 0.1) * len(texts)),
         variant="v",
@@ -142,7 +146,7 @@ def test_progress_ends_at_the_total_when_the_time_is_up_early(run):
         streams=1,
     )
     result = run_protocol(
-        _protocol("realistic"), pair, budget_s=10, clock=run.clock, on_progress=lambda *args: seen.append(args)
+        _protocol("realistic"), sides, budget_s=10, clock=run.clock, on_progress=lambda *args: seen.append(args)
     )
     assert result.rounds == 3
     assert seen[-1][1] == seen[-1][2] == 2 * 15 * len(TEXTS)

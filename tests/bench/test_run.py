@@ -10,9 +10,12 @@ import pytest
 
 from stonnx.artifact import Artifact, TokenizerSpec
 from stonnx.bench import run as run_module
+from stonnx.bench.agreement import lowest_cosine
+from stonnx.bench.pairs import bench_pairs, query_calls
 from stonnx.bench.report import BenchReport, Latency, ProtocolResult
-from stonnx.bench.run import BenchOptions, lowest_cosine, run_bench
-from stonnx.bench.sides import Pair, Side
+from stonnx.bench.run import BenchOptions, run_bench
+from stonnx.bench.sides import Side, Sides
+from stonnx.bench.texts import bench_texts
 from stonnx.errors import UsageError
 from tests.manifests import embedding_manifest
 
@@ -57,6 +60,7 @@ def test_report_is_plain_json():
         "against",
         "sides",
         "cosine_min",
+        "score_diff",
         "protocols",
     ]
     assert value["protocols"] == [
@@ -75,24 +79,27 @@ def test_report_is_plain_json():
 
 
 def _constant(name: str, vector: list[float]) -> Side:
-    return Side(name=name, encode=lambda texts: np.array([vector] * len(texts), dtype=np.float32))
+    def same(texts):
+        return np.array([vector] * len(texts), dtype=np.float32)
+
+    return Side(name=name, run=same, results=same)
 
 
 def test_lowest_cosine(caplog):
-    pair = Pair(a=_constant("a", [2, 0]), b=_constant("b", [5, 0]), variant="v", threads=1, streams=1)
+    sides = Sides(a=_constant("a", [2, 0]), b=_constant("b", [5, 0]), variant="v", threads=1, streams=1)
     with caplog.at_level(logging.WARNING):
-        assert lowest_cosine(pair, ["x"]) == pytest.approx(1.0)
+        assert lowest_cosine(sides, ["x"]) == pytest.approx(1.0)
     assert not caplog.records
-    pair = Pair(a=_constant("a", [2, 0]), b=_constant("b", [0, 5]), variant="v", threads=1, streams=1)
+    sides = Sides(a=_constant("a", [2, 0]), b=_constant("b", [0, 5]), variant="v", threads=1, streams=1)
     with caplog.at_level(logging.WARNING):
-        assert lowest_cosine(pair, ["x"]) == pytest.approx(0.0)
+        assert lowest_cosine(sides, ["x"]) == pytest.approx(0.0)
     assert "differ" in caplog.text
 
 
 def test_another_model_on_the_other_side_is_an_error():
     with pytest.raises(UsageError, match="not the same model"):
         lowest_cosine(
-            Pair(a=_constant("a", [2, 0]), b=_constant("b", [0, 5, 1]), variant="v", threads=1, streams=1), ["x"]
+            Sides(a=_constant("a", [2, 0]), b=_constant("b", [0, 5, 1]), variant="v", threads=1, streams=1), ["x"]
         )
 
 
@@ -121,11 +128,11 @@ def test_run_bench_measures_three_protocols_with_the_same_threads(run, artifact,
     opened: list[dict[str, object]] = []
 
     @contextlib.contextmanager
-    def open_pair(given, **arguments):
+    def open_sides(given, **arguments):
         opened.append({"artifact": given, **arguments})
-        yield replace(run.pair(0.001, 0.002), threads=3)
+        yield replace(run.sides(0.001, 0.002), threads=3)
 
-    monkeypatch.setattr(run_module, "open_pair", open_pair)
+    monkeypatch.setattr(run_module, "open_sides", open_sides)
     monkeypatch.setattr(run_module, "perf_counter", run.clock)
     texts = [f"text {number}" for number in range(100)]
     seen = set()
@@ -150,12 +157,51 @@ def test_run_bench_measures_three_protocols_with_the_same_threads(run, artifact,
 
 def test_shipped_texts_are_in_the_language_of_the_vocabulary(run, artifact, monkeypatch):
     @contextlib.contextmanager
-    def open_pair(given, **arguments):
-        yield replace(run.pair(0.001, 0.002), threads=3)
+    def open_sides(given, **arguments):
+        yield replace(run.sides(0.001, 0.002), threads=3)
 
-    monkeypatch.setattr(run_module, "open_pair", open_pair)
+    monkeypatch.setattr(run_module, "open_sides", open_sides)
     monkeypatch.setattr(run_module, "perf_counter", run.clock)
-    monkeypatch.setattr(run_module, "text_language", lambda given: "zh")
+    monkeypatch.setattr("stonnx.bench.material.text_language", lambda given: "zh")
     run_bench(artifact)
     encoded = {text for _, texts in run.calls for text in texts}
-    assert set(run_module.bench_texts("zh")) <= encoded
+    assert set(bench_texts("zh")) <= encoded
+
+
+def test_a_reranker_is_measured_on_pairs(run, artifact, monkeypatch):
+    reranker = Artifact(path=artifact.path, manifest=replace(artifact.manifest, kind="reranker"))
+
+    @contextlib.contextmanager
+    def open_sides(given, **arguments):
+        yield replace(run.sides(0.001, 0.002), threads=3)
+
+    monkeypatch.setattr(run_module, "open_sides", open_sides)
+    monkeypatch.setattr(run_module, "perf_counter", run.clock)
+    monkeypatch.setattr("stonnx.bench.material.text_language", lambda given: "en")
+    report = run_bench(reranker)
+    assert [(protocol.name, protocol.unit) for protocol in report.protocols] == [
+        ("realistic", "pairs/s"),
+        ("latency", "ms"),
+    ]
+    assert [protocol.ratio for protocol in report.protocols] == pytest.approx([2.0] * 2)
+    assert report.protocols[0].a == pytest.approx(1000)
+    assert report.protocols[1].a.p50 == pytest.approx(20)  # a query with twenty documents
+    assert (report.cosine_min, report.score_diff) == (None, 0.0)
+    with pytest.raises(UsageError, match="is a reranker"):
+        run_bench(reranker, texts=["a text"])
+    with pytest.raises(UsageError, match="no reranker"):
+        run_bench(artifact, texts=[("a query", "a document")])
+
+
+@pytest.mark.parametrize("pairs", [[("a", "b"), "ab"], [("a",)], [("a", 1)]])
+def test_what_is_no_pair_is_refused(pairs, tmp_path):
+    with pytest.raises(UsageError, match=r"(pairs|texts)\[[01]\]"):
+        run_bench(tmp_path / "absent", texts=pairs)
+
+
+def test_query_calls_have_twenty_documents_each():
+    calls = query_calls(bench_pairs("en"))
+    assert {len(call) for call in calls} == {20}
+    assert len({query for call in calls for query, _ in call}) == len(calls) == 10
+    few = query_calls([("q", "d1"), ("q", "d2"), ("r", "d1")])
+    assert few == ((("q", "d1"), ("q", "d2")), (("r", "d1"), ("r", "d2")))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -7,12 +8,15 @@ import pytest
 import stonnx.runtime
 from stonnx import _extras
 from stonnx.bench import BenchOptions, run_bench
-from stonnx.bench.sides import open_pair
+from stonnx.bench.sides import open_sides
 from stonnx.errors import MissingExtraError, UsageError
 from stonnx.testing import make_tiny_model
 
+ARTIFACT = SimpleNamespace(manifest=SimpleNamespace(kind="embedding"))
+
 
 class FakeEncoder:
+    artifact = ARTIFACT
     loaded: ClassVar[list[FakeEncoder]] = []
 
     def __init__(self, variant: str, threads: int) -> None:
@@ -40,23 +44,23 @@ def encoders(monkeypatch):
 
 
 def test_without_the_original_the_portable_graph_is_the_other_side(encoders):
-    with open_pair(object(), variant="auto", against=None, threads=3) as pair:
-        assert (pair.a.name, pair.b.name, pair.variant) == ("stonnx fp32", "stonnx portable", "fp32")
+    with open_sides(ARTIFACT, variant="auto", against=None, threads=3) as sides:
+        assert (sides.a.name, sides.b.name, sides.variant) == ("stonnx fp32", "stonnx portable", "fp32")
         assert [encoder.threads for encoder in encoders.loaded] == [3, 3]
         assert not any(encoder.closed for encoder in encoders.loaded)
     assert [encoder.closed for encoder in encoders.loaded] == [True, True]
 
 
 def test_what_was_tuned_runs_as_it_was_tuned_and_the_other_side_gets_as_many_threads(encoders):
-    with open_pair(object(), variant="auto", against=None, threads=None) as pair:
-        assert (pair.threads, pair.streams) == (8, 4)
+    with open_sides(ARTIFACT, variant="auto", against=None, threads=None) as sides:
+        assert (sides.threads, sides.streams) == (8, 4)
         assert [(encoder.threads, encoder.streams) for encoder in encoders.loaded] == [(8, 4), (8, 1)]
 
 
 def test_a_variant_is_not_measured_beside_itself(encoders):
     with (
         pytest.raises(UsageError, match="'portable'"),
-        open_pair(object(), variant="portable", against=None, threads=1),
+        open_sides(ARTIFACT, variant="portable", against=None, threads=1),
     ):
         pass
     assert [encoder.closed for encoder in encoders.loaded] == [True, True]
@@ -66,7 +70,7 @@ def test_a_missing_reference_is_told_before_anything_is_loaded(encoders, monkeyp
     monkeypatch.setattr(_extras, "available", lambda module: False)
     with (
         pytest.raises(MissingExtraError) as caught,
-        open_pair(object(), variant="auto", against=tmp_path, threads=1),
+        open_sides(ARTIFACT, variant="auto", against=tmp_path, threads=1),
     ):
         pass
     assert caught.value.hint.startswith('pip install "stonnx[reference]"')

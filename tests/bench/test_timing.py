@@ -4,42 +4,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stonnx.bench.timing import Plan, median, percentile, plan_rounds, run_rounds, spread, spread_blocks
+from stonnx._timing import RoundLimits, median, percentile, run_rounds, spread, spread_blocks
+from stonnx.bench.plan import plan_rounds
 
 
-def _ignore(count: int) -> None:
-    pass
+def rounds_of(run, sides, calls, *, after_call=None, **limits):
+    limits = RoundLimits(**{"deadline": 0, **limits})
+    functions = (sides.a.run, sides.b.run)
+    return list(run_rounds(functions, calls, limits=limits, clock=run.clock, after_call=after_call))
 
 
 def test_rounds_are_interleaved_a_b_b_a(run):
-    plan = Plan(texts=2, min_rounds=4, max_rounds=4)
-    list(run_rounds(run.pair(1, 1), [["x", "y"]], plan, deadline=0, clock=run.clock, on_texts=_ignore))
+    rounds_of(run, run.sides(1, 1), [["x", "y"]], fewest=4, most=4)
     assert [name for name, _ in run.calls] == ["a", "b", "b", "a", "a", "b", "b", "a"]
 
 
 def test_each_side_gets_the_same_calls_and_its_own_time(run):
-    plan = Plan(texts=3, min_rounds=1, max_rounds=1)
-    (only,) = run_rounds(run.pair(1, 10), [["x", "y"], ["z"]], plan, deadline=0, clock=run.clock, on_texts=_ignore)
+    (only,) = rounds_of(run, run.sides(1, 10), [["x", "y"], ["z"]], fewest=1, most=1)
     assert (only.a, only.b) == ((2, 1), (20, 10))
     assert [texts for name, texts in run.calls if name == "a"] == [texts for name, texts in run.calls if name == "b"]
 
 
 def test_time_spent_in_the_callback_is_not_measured(run):
-    def slow(count: int) -> None:
+    told = []
+
+    def slow(texts) -> None:
+        told.append(texts)
         run.now += 100
 
-    plan = Plan(texts=1, min_rounds=1, max_rounds=1)
-    (only,) = run_rounds(run.pair(1, 2), [["x"]], plan, deadline=0, clock=run.clock, on_texts=slow)
+    (only,) = rounds_of(run, run.sides(1, 2), [["x"]], fewest=1, most=1, after_call=slow)
     assert (only.a, only.b) == ((1,), (2,))
+    assert told == [["x"], ["x"]]
 
 
-def test_no_round_beyond_the_minimum_starts_behind_the_deadline(run):
-    plan = Plan(texts=1, min_rounds=3, max_rounds=15)
-    rounds = list(run_rounds(run.pair(1, 1), [["x"]], plan, deadline=9, clock=run.clock, on_texts=_ignore))
-    assert len(rounds) == 5  # two seconds each: the fifth starts at 8
+def test_no_round_beyond_the_minimum_starts_after_the_deadline(run):
+    assert len(rounds_of(run, run.sides(1, 1), [["x"]], deadline=9)) == 5  # two seconds each: the fifth starts at 8
     run.now = 0
-    rounds = list(run_rounds(run.pair(1, 1), [["x"]], plan, deadline=0, clock=run.clock, on_texts=_ignore))
-    assert len(rounds) == 3
+    assert len(rounds_of(run, run.sides(1, 1), [["x"]])) == 3
 
 
 @pytest.mark.parametrize(

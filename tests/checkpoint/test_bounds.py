@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from stonnx.checkpoint import Dense, Normalize, Pooling, Weights, read_model, resolve_source
+from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.checkpoint.safetensors_file import SafetensorsFile
 from stonnx.errors import CheckpointError, UnsupportedModelError
-from stonnx.graph import draw
+from stonnx.graph import make_blueprint
+from stonnx.graph.modules import Dense, Normalize, Pooling
 
 DENSE = Dense(path="", in_features=32, out_features=8, bias=True, activation="Tanh")
 FILES = [
@@ -36,11 +37,12 @@ def _read(folder):
     """Everything that a conversion reads before it writes."""
     source = resolve_source(folder)
     spec = read_model(source)
-    for module in spec.head:
+    with Weights.open(source) as weights:
+        blueprint = make_blueprint(source, spec, weights)
+    for module in blueprint.chain.modules:
         if isinstance(module, Dense):
             Weights.open(source, module.path).close()
-    with Weights.open(source) as weights:
-        return draw(spec, weights)
+    return blueprint
 
 
 @pytest.fixture
@@ -224,7 +226,7 @@ def test_texts_are_cut_where_the_position_table_ends(tiny, edit, family, room, l
     edit(folder / "config.json", max_position_embeddings=None)
     edit(folder / "tokenizer_config.json", model_max_length=limit)
     edit(folder / "sentence_bert_config.json", max_seq_length=None)
-    assert _read(folder).spec.max_tokens == room
+    assert _read(folder).max_tokens == room
 
 
 def test_a_table_of_other_than_the_default_positions_needs_its_number(tiny, edit):

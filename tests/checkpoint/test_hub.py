@@ -115,7 +115,9 @@ def test_offline_the_real_client_fails_clearly(tmp_path, monkeypatch):
 def test_the_model_card_and_the_licence_are_downloaded(calls, snapshot):
     calls.answer = snapshot
     resolve_source("org/name")
-    there = ["README.md", "LICENSE", "NOTICE", "config.json", "1_Pooling/README.md", "onnx/README.md", "train.py"]
+    there = ["README.md", "LICENSE", "NOTICE", "config.json", "chat_template.jinja", "merges.txt"]
     _, _, allowed = calls[0]
-    found = list(huggingface_hub.utils.filter_repo_objects(there, allow_patterns=allowed, ignore_patterns=hub._IGNORED))
-    assert found == ["README.md", "LICENSE", "NOTICE", "config.json"]
+    others = ["1_Pooling/README.md", "onnx/README.md", "train.py"]
+    files = [*there, *others]
+    found = list(huggingface_hub.utils.filter_repo_objects(files, allow_patterns=allowed, ignore_patterns=hub._IGNORED))
+    assert found == there

@@ -58,7 +58,7 @@ def test_similarity(tiny, edit, name, kept):
     assert (model.similarity, model.truncate_dim) == (kept, 16)
 
 
-@pytest.mark.parametrize("kind", ["SparseEncoder", "CrossEncoder", "MultiVectorEncoder"])
+@pytest.mark.parametrize("kind", ["SparseEncoder", "MultiVectorEncoder", "Oracle"])
 def test_other_kinds_of_models_are_refused(tiny, edit, kind):
     folder = tiny()
     edit(folder / SETTINGS, model_type=kind)

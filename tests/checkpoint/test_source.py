@@ -75,8 +75,8 @@ def test_a_link_out_of_the_folder_is_refused(tiny, tmp_path):
 
 def test_a_link_to_itself_is_refused(tiny):
     folder = tiny()
-    (folder / "1_Pooling" / "config.json").unlink()
-    (folder / "1_Pooling" / "config.json").symlink_to("config.json")
+    (folder / "config_sentence_transformers.json").unlink()
+    (folder / "config_sentence_transformers.json").symlink_to("config_sentence_transformers.json")
     with pytest.raises(CheckpointError):
         read_model(resolve_source(folder))
 

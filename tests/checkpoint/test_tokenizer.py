@@ -8,7 +8,6 @@ import shutil
 import pytest
 
 from stonnx.checkpoint import read_model, resolve_source
-from stonnx.checkpoint.limits import usable_positions
 from stonnx.errors import CheckpointError, UnsupportedModelError
 
 TEXTS = [
@@ -233,45 +232,30 @@ def test_a_disagreement_is_told(tiny, edit):
 
 
 @pytest.mark.parametrize(
-    ("sentence", "config", "positions", "expected", "notes"),
+    ("sentence", "config", "positions", "expected"),
     [
-        ({}, {"model_max_length": 40}, 64, 40, 0),
-        ({}, {"model_max_length": 1000}, 64, 64, 0),
-        ({}, {"model_max_length": 10**30}, 64, 64, 0),
-        ({}, {"model_max_length": 1e30}, 64, 64, 0),
-        ({}, {"model_max_length": None}, 64, 64, 0),
-        ({}, {"model_max_length": None, "max_len": 30}, 64, 30, 0),
-        ({"max_seq_length": 20}, {"model_max_length": 40}, 64, 20, 0),
-        ({"max_seq_length": 50}, {"model_max_length": 40}, 64, 50, 0),
-        ({"max_seq_length": 500}, {"model_max_length": 40}, 64, 64, 1),
-        ({"max_seq_length": 20, "tokenizer_args": {"model_max_length": 30}}, {}, 64, 30, 0),
-        ({"max_seq_length": 20}, {}, -1, 20, 0),
+        ({}, {"model_max_length": 40}, 64, 40),
+        ({}, {"model_max_length": 1000}, 64, 64),
+        ({}, {"model_max_length": 10**30}, 64, 64),
+        ({}, {"model_max_length": 1e30}, 64, 64),
+        ({}, {"model_max_length": None}, 64, 64),
+        ({}, {"model_max_length": None, "max_len": 30}, 64, 30),
+        ({"max_seq_length": 20}, {"model_max_length": 40}, 64, 20),
+        ({"max_seq_length": 50}, {"model_max_length": 40}, 64, 50),
+        ({"max_seq_length": 500}, {"model_max_length": 40}, 64, 64),
+        ({"max_seq_length": 20, "tokenizer_args": {"model_max_length": 30}}, {}, 64, 30),
+        ({"max_seq_length": 20}, {}, -1, 20),
+        ({}, {"model_max_length": None}, -1, None),
+        ({}, {"model_max_length": None}, None, None),
     ],
 )
-def test_the_length_limit(tiny, edit, sentence, config, positions, expected, notes):
+def test_the_length_limit(tiny, edit, sentence, config, positions, expected):
     folder = tiny()
     edit(folder / "sentence_bert_config.json", **sentence)
     edit(folder / "tokenizer_config.json", **config)
     edit(folder / "config.json", max_position_embeddings=positions)
     model = read_model(resolve_source(folder))
-    assert (model.max_tokens, len(model.notes)) == (expected, notes)
-
-
-@pytest.mark.parametrize(
-    ("sentence", "expected", "notes"), [({}, 62, 0), ({"max_seq_length": 20}, 20, 0), ({"max_seq_length": 64}, 62, 1)]
-)
-def test_mpnet_has_two_positions_that_no_token_gets(tiny, edit, sentence, expected, notes):
-    folder = tiny(family="mpnet")
-    edit(folder / "sentence_bert_config.json", **{"max_seq_length": None} | sentence)
-    edit(folder / "tokenizer_config.json", model_max_length=None)
-    model = read_model(resolve_source(folder))
-    assert (model.max_tokens, len(model.notes)) == (expected, notes)
-
-
-@pytest.mark.parametrize("positions", [None, -1, 1, 2, "64"])
-def test_what_is_no_number_of_positions_is_left_to_the_limit(positions):
-    assert usable_positions({"model_type": "mpnet", "max_position_embeddings": positions}) == positions
-    assert usable_positions({"model_type": "bert", "max_position_embeddings": 64}) == 64
+    assert (model.max_tokens, model.max_seq_length) == (expected, sentence.get("max_seq_length"))
 
 
 @pytest.mark.reference
@@ -289,7 +273,9 @@ def test_the_length_limit_is_the_one_of_sentence_transformers(tiny, edit, senten
     ("options", "error", "message"),
     [
         ({"auto_map": {"AutoTokenizer": ["x.Y", None]}}, UnsupportedModelError, "auto_map"),
-        ({"padding_side": "left"}, UnsupportedModelError, "padding_side"),
+        ({"padding_side": "both"}, CheckpointError, "padding_side"),
+        ({"truncation_side": 3}, CheckpointError, "truncation_side"),
+        ({"model_input_names": "input_ids"}, CheckpointError, "model_input_names"),
         ({"truncation_side": "left"}, UnsupportedModelError, "truncation_side"),
         ({"split_special_tokens": True}, UnsupportedModelError, "split_special_tokens"),
         ({"tokenizer_class": "BertJapaneseTokenizer"}, UnsupportedModelError, "BertJapaneseTokenizer"),

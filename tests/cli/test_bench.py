@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from stonnx.cli import main
 from stonnx.cli.bench import QUICK_SECONDS
 
 
-def make_bench_report(sides=("stonnx fp32", "sentence-transformers 6.2.0")):
+def make_bench_report():
     common = {"rounds": 5, "ratio": 1.912, "ratio_low": 1.8, "ratio_high": 2.04}
     latency = {"a": Latency(p50=3.21, p95=4.0), "b": Latency(p50=40.1, p95=1068.2)}
     return BenchReport(
@@ -23,7 +24,7 @@ def make_bench_report(sides=("stonnx fp32", "sentence-transformers 6.2.0")):
         artifact=Path("art"),
         variant="fp32",
         against="org/model",
-        sides=sides,
+        sides=("stonnx fp32", "sentence-transformers 6.2.0"),
         cosine_min=0.9999999,
         protocols=(
             ProtocolResult(name="classic", unit="s/text", texts=1000, a=0.00304, b=0.0477, **common),
@@ -59,6 +60,12 @@ def test_a_person_sees_both_sides_in_eighty_columns(fake_bench, capsys):
     assert "latency p95 ms 4.00 1,068" in words
     assert "sentence-transformers 6.2.0" in out
     assert err == "Measuring art beside org/model\n  classic\n"
+
+
+def test_beside_its_own_portable_graph_the_columns_say_so(fake_bench, capsys):
+    fake_bench.report = replace(fake_bench.report, against=None, sides=("stonnx fp32", "stonnx portable"))
+    assert main(["bench", "art"]) == 0
+    assert "protocol unit fp32 portable faster" in " ".join(capsys.readouterr().out.split())
 
 
 def test_defaults(fake_bench, capsys):

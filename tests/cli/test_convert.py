@@ -10,7 +10,7 @@ import pytest
 
 from stonnx.artifact import Artifact
 from stonnx.cli import main
-from stonnx.compile import Conversion
+from stonnx.compile import Conversion, Unverified
 from stonnx.errors import VerificationError
 from tests.cli.conftest import make_report
 
@@ -30,6 +30,7 @@ def fake_convert(monkeypatch, artifact):
         path=Path("art"),
         manifest=Artifact.open(artifact).manifest,
         report=make_report(),
+        unverified=None,
         notes=("no modules.json: mean pooling, as sentence-transformers does " * 2,),
         unused_tensors=tuple(f"bert.pooler.dense.{name}" for name in "abcdef"),
         seconds={"read": 0.12, "author": 1.5, "verify": 75.0},
@@ -75,22 +76,39 @@ def test_unverified_says_why_and_what_to_do(fake_convert, unverified, capsys):
         fake_convert.result,
         manifest=Artifact.open(unverified).manifest,
         report=None,
-        notes=('Unverified: the original model cannot be run here. Install it with: pip install "stonnx[reference]"',),
+        unverified=Unverified(reason="The original model cannot be run here.", extra="reference"),
+        notes=(),
         unused_tensors=(),
     )
     assert main(["convert", "S", "O"]) == 0
     out = capsys.readouterr().out
     assert "UNVERIFIED" in out
-    assert 'pip install "stonnx[reference]"' in out
+    assert 'The original model cannot be run here. Install it with:\n  pip install "stonnx[reference]"' in out
     assert "Notes" not in out
     assert "stonnx verify art --against" in out
+
+
+def test_json_says_why_it_is_unverified(fake_convert, unverified, capsys):
+    reason = Unverified(reason="Verification was left out.")
+    manifest = Artifact.open(unverified).manifest
+    fake_convert.result = replace(fake_convert.result, manifest=manifest, report=None, unverified=reason)
+    assert main(["convert", "S", "O", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["unverified"] == {"reason": "Verification was left out.", "extra": None}
+    assert main(["convert", "S", "O"]) == 0
+    out = capsys.readouterr().out
+    assert "Verification was left out.\n" in out
+    assert "Install it" not in out
 
 
 def test_json(fake_convert, capsys):
     assert main(["convert", "S", "O", "--json"]) == 0
     out, err = capsys.readouterr()
     value = json.loads(out)
-    assert value.keys() == {"path", "verified", "manifest", "report", "notes", "unused_tensors", "seconds"}
+    assert value.keys() == {
+        *("path", "verified", "manifest", "report"),
+        *("unverified", "notes", "unused_tensors", "seconds"),
+    }
     assert (value["verified"], value["report"]["passed"], len(value["unused_tensors"])) == (True, True, 6)
     assert "reading" in err
 

@@ -50,7 +50,7 @@ def test_defaults_leave_everything_to_the_model(fake_encoder, capsys):
         "prompt": None,
         "prompt_name": "query",
         "truncate_dim": None,
-        "normalize": None,
+        "normalize": False,
         "batch_tokens": None,
     }
 

@@ -59,7 +59,7 @@ def fake_tune(monkeypatch, artifact, tmp_path):
         machine={"cpu": "A Processor With A Long Name @ 2.10GHz", "usable_cores": 2, "os": "Linux 6.1"},
     )
     monkeypatch.setattr("stonnx.tune.tune", tune)
-    monkeypatch.setattr("stonnx.bench.choose.text_language", lambda artifact: "en")
+    monkeypatch.setattr("stonnx.bench.material.text_language", lambda artifact: "en")
     return tune
 
 
@@ -119,6 +119,7 @@ def test_json(fake_tune, artifact, capsys):
     value = json.loads(capsys.readouterr().out)
     assert set(value) == {
         "artifact",
+        "kind",
         "options",
         "compared_with",
         "texts",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from types import SimpleNamespace
 
@@ -14,7 +15,9 @@ from stonnx import Encoder
 from stonnx.artifact import Artifact, Goldens
 from stonnx.artifact.fidelity_class import BOUNDS, CLASSES
 from stonnx.compile import convert, verification
-from stonnx.compile.int8 import _kinds, _note
+from stonnx.compile.catalogue import INT8_ROWS
+from stonnx.compile.sources import AuthoredInt8
+from stonnx.compile.sources.quantised import _note
 from stonnx.errors import UsageError, VerificationError
 from stonnx.quantize import (
     Quantized,
@@ -24,7 +27,7 @@ from stonnx.quantize import (
     selection_edges,
     selection_texts,
 )
-from stonnx.quantize.selection import Step
+from stonnx.quantize.selection import Rung
 from stonnx.runtime.loading import why_not_here
 from stonnx.runtime.tokenize import TextTokenizer
 from stonnx.testing import TinyModel, make_tiny_model
@@ -55,13 +58,13 @@ def convert_recorded(source, out, **options):
     """A conversion with int8 and without verification, the token rows that it used, and the models that it found."""
     made = SimpleNamespace()
 
-    def recording(bench, **options):
-        made.calibration, made.held_out = options["calibration"], options["held_out"]
-        made.models = quantize(bench, **options)
+    def recording(workspace, material, **options):
+        made.calibration, made.held_out = material.calibration, material.held_out
+        made.models = quantize(workspace, material, **options)
         return made.models
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stonnx.compile.int8.quantize", recording)
+        patch.setattr("stonnx.compile.sources.quantised.quantize", recording)
         made.done = convert(source, out, verify=False, int8=True, **options)
     return made
 
@@ -82,7 +85,7 @@ def convert_again(tiny_source, tmp_path, recorded, monkeypatch):
     """A function: two quantised models for the targets in; converts without quantising once more."""
 
     def convert_with(models=recorded.models, **options):
-        monkeypatch.setattr("stonnx.compile.int8.quantize", lambda *_, **__: models)
+        monkeypatch.setattr("stonnx.compile.sources.quantised.quantize", lambda *_, **__: models)
         return convert(tiny_source, tmp_path / "out", int8=True, **options)
 
     return convert_with
@@ -227,9 +230,9 @@ def test_the_note_counts_each_projection_once(recorded):
     """A projection in float32 was given closer inputs before: it counts as one in float32 alone.""" ""
     close, _ = recorded.models
     sites = list(close.projections)
-    steps = (*(Step(site, "closer") for site in sites), Step(sites[0], "float32"))
+    rungs = (*(Rung(site, "closer") for site in sites), Rung(sites[0], "float32"))
     rest = {site: close.projections[site] for site in sites[1:]}
-    model = Quantized(projections=rest, selection=dataclasses.replace(close.selection, steps=steps))
+    model = Quantized(projections=rest, selection=dataclasses.replace(close.selection, rungs=rungs))
     total = len(sites)
     note = _note("int8", model)
     assert f"{total - 1} of {total} projections with inputs quantised more closely, 1 of {total} projections in" in note
@@ -276,7 +279,7 @@ def judged(converted, convert_again, monkeypatch):
         monkeypatch.setattr(verification, "run_verification", judge)
         monkeypatch.setattr(verification, "reference_available", lambda: True)
         original = Original(encoder=None, goldens=goldens, bare_folder=None)
-        monkeypatch.setattr(verification, "run_original", lambda _: original)
+        monkeypatch.setattr(verification, "run_original", lambda _, kind: original)
         return convert_again()
 
     convert_judged.vectors = vectors
@@ -338,7 +341,8 @@ def test_files_that_others_read_stay(judged):
 
 
 def test_files_go_when_the_last_of_their_variants_does(judged, monkeypatch):
-    monkeypatch.setattr("stonnx.compile.int8._kinds", lambda: tuple(k for k in _kinds() if k.engine == "onnxruntime"))
+    rows = tuple(row for row in INT8_ROWS if row.engine == "onnxruntime")
+    monkeypatch.setattr("stonnx.compile.run.AuthoredInt8", functools.partial(AuthoredInt8, rows=rows))
     done = judged({"int8": None, "int8-fast": None})
     assert check_verified(done).keys() == set(FLOAT)
     assert "onnx/model_int8.onnx_data" not in files_of(done.path)

@@ -7,11 +7,11 @@ import pytest
 
 from stonnx import Encoder
 from stonnx.artifact import Artifact, clean_text
-from stonnx.checkpoint.spec import Dense, LayerNorm, Normalize, Pooling
 from stonnx.cli._console import Output
 from stonnx.cli.convert import print_conversion
 from stonnx.compile import convert
 from stonnx.errors import VerificationError
+from stonnx.graph.modules import Dense, LayerNorm, Normalize, Pooling
 from stonnx.reference import ReferenceEncoder, import_reference
 from stonnx.runtime.loading import why_not_here
 from stonnx.testing import make_random_model
@@ -168,15 +168,6 @@ def test_a_wrong_graph_is_not_written(source, tmp_path, monkeypatch):
     with pytest.raises(VerificationError, match="not the original within the tolerance"):
         convert(source, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
-
-
-def test_minilm(minilm_dir, tmp_path):
-    """The real all-MiniLM-L6-v2, all probe texts."""
-    report = convert(minilm_dir, tmp_path / "out").report
-    assert report is not None
-    assert report.passed
-    assert {variant.fidelity.texts for variant in report.variants} == {122}
-    assert Encoder.load(tmp_path / "out").max_tokens == 256
 
 
 @pytest.mark.slow

@@ -16,10 +16,11 @@ from pathlib import Path
 from stonnx.artifact import Artifact, check_graphs, manifest_from_json
 from stonnx.artifact.goldens import read_goldens
 from stonnx.artifact.strict_json import read_strict_json
-from stonnx.checkpoint import Dense, LayerNorm, Normalize, Pooling, Weights, read_model, resolve_source
+from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.checkpoint.safetensors_file import SafetensorsFile
 from stonnx.errors import StonnxError
-from stonnx.graph import draw
+from stonnx.graph import make_blueprint
+from stonnx.graph.modules import Dense, LayerNorm, Normalize, Pooling
 from stonnx.testing import TinyModel, make_tiny_model
 from stonnx.texts import read_texts
 from stonnx.verify import read_pairs
@@ -47,6 +48,7 @@ _SETTINGS = (
     "3_LayerNorm/config.json",
     "model.safetensors.index.json",
 )
+_CROSS_ENCODER = ("config.json", "config_sentence_transformers.json", "sentence_bert_config.json", "modules.json")
 _SUFFIXES = (".jsonl", ".txt", ".csv", ".tsv")
 
 Read = Callable[[bytes], None]
@@ -80,6 +82,7 @@ class Workshop:
         self._folder = tempfile.TemporaryDirectory(prefix="stonnx-fuzz-")
         root = Path(self._folder.name)
         self.model = make_tiny_model(root / "model", TinyModel(head=_HEAD, max_tokens=20, layers=1))
+        self.reranker = _make_reranker(root / "reranker")
         self.artifact = Path(shutil.copytree(_VALID, root / "artifact"))
         self.opened = Artifact.open(self.artifact)
         self.file = root / "file"
@@ -118,13 +121,19 @@ class Workshop:
         with _replaced(without, None):
             self._in_model(name, data[1:])
 
+    def cross_encoder(self, data: bytes) -> None:
+        """The settings of a cross-encoder; the first byte says which file."""
+        name = _CROSS_ENCODER[data[0] % len(_CROSS_ENCODER)] if data else _CROSS_ENCODER[0]
+        with _replaced(self.reranker / name, data[1:]), contextlib.suppress(StonnxError):
+            read_model(resolve_source(self.reranker))
+
     def safetensors(self, data: bytes) -> None:
         """A file of weights."""
         self.file.write_bytes(data)
         with contextlib.suppress(StonnxError), contextlib.closing(SafetensorsFile(self.file)) as tensors:
             for name in tensors.names():
                 with contextlib.suppress(StonnxError):
-                    assert tensors.get(name).shape == tensors.shape(name)
+                    assert tensors.get(name).values.shape == tensors.shape(name)
 
     def texts(self, data: bytes) -> None:
         """Files of texts and of labelled pairs; the first byte says which kind."""
@@ -139,7 +148,33 @@ class Workshop:
             source = resolve_source(self.model)
             spec = read_model(source)
             with Weights.open(source, spec.transformer_path) as weights:
-                draw(spec, weights)
+                make_blueprint(source, spec, weights)
+
+
+def _make_reranker(folder: Path) -> Path:
+    """A tiny model with the files of a cross-encoder that sentence-transformers saved."""
+    make_tiny_model(folder, TinyModel(layers=1, with_modules_json=False))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    transformer = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
+    files = {
+        "config.json": {
+            **config,
+            "architectures": ["BertForSequenceClassification"],
+            "id2label": {"0": "no", "1": "yes"},
+            "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"},
+        },
+        "config_sentence_transformers.json": {
+            "model_type": "CrossEncoder",
+            "activation_fn": "torch.nn.modules.activation.Sigmoid",
+            "prompts": {"query": "q: "},
+            "default_prompt_name": "query",
+        },
+        "sentence_bert_config.json": {"transformer_task": "sequence-classification", "max_seq_length": 20},
+        "modules.json": [transformer],
+    }
+    for name, value in files.items():
+        (folder / name).write_text(json.dumps(value), encoding="utf-8")
+    return folder
 
 
 @contextlib.contextmanager
@@ -190,6 +225,11 @@ def _targets() -> tuple[Target, ...]:
         Target(name="tokenizer", read=shop.tokenizer, examples=((model / "tokenizer.json").read_bytes(),)),
         Target(name="vocabulary", read=shop.vocabulary, examples=(pieces.encode(),)),
         Target(name="settings", read=shop.settings, examples=settings()),
+        Target(
+            name="cross_encoder",
+            read=shop.cross_encoder,
+            examples=tuple(bytes([n]) + (shop.reranker / name).read_bytes() for n, name in enumerate(_CROSS_ENCODER)),
+        ),
         Target(name="safetensors", read=shop.safetensors, examples=(dense,)),
         Target(name="texts", read=shop.texts, examples=pairs),
     )

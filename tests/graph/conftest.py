@@ -10,16 +10,19 @@ import onnxruntime
 import pytest
 
 from stonnx.checkpoint import Weights, read_model, resolve_source
-from stonnx.graph import WeightFile, author_graph, draw
+from stonnx.graph import WeightFile, author_graph, make_blueprint
 from stonnx.graph.dialects import OrtCpu, Portable
 from stonnx.testing import make_tiny_model
+from tests.checkpoint.conftest import edit, source, tiny
+
+__all__ = ["author", "edit", "equal", "padded", "source", "tiny"]
 
 
 def _author(folder, out):
     source = resolve_source(folder)
     spec = read_model(source)
     weights = Weights.open(source, spec.transformer_path)
-    blueprint = draw(spec, weights)
+    blueprint = make_blueprint(source, spec, weights)
     graphs, sessions = {}, {}
     with WeightFile(out / "model.onnx_data") as file:
         for dialect in (Portable(), OrtCpu()):

@@ -9,6 +9,7 @@ import onnxruntime
 from stonnx.graph import WeightFile, author_graph
 from stonnx.graph.blocks import Linear, Norm, Projection
 from stonnx.graph.builder import GraphBuilder
+from stonnx.graph.folding import NOTHING_FOLDED, own_biases
 from stonnx.graph.parameters import Parameters
 from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, ScalePerToken
 
@@ -65,15 +66,23 @@ def quantize_model(model, kinds=("fixed", "scale", "fixed", "bound"), limit=LIMI
     """Projections of an authored tiny BERT: an input kind for each of a layer's four, None for float32."""
     get, plans = model.blueprint.parameters.get, {}
     for layer in range(model.spec.config["num_hidden_layers"]):
-        root = f"encoder.layer.{layer}."
-        attention = [f"{root}attention.self.{part}.weight" for part in ("query", "key", "value")]
-        others = [f"{root}{part}.weight" for part in ("attention.output.dense", "intermediate.dense", "output.dense")]
-        for names, kind in zip([attention, *([name] for name in others)], kinds, strict=True):
+        for (site, names), kind in zip(bert_sites(layer).items(), kinds, strict=True):
             if kind is not None:
                 multipliers = np.linspace(0.5, 1, get(names[0]).shape[1], dtype=np.float32)
                 matrices = tuple(quantized_matrix(get(name).T / multipliers[:, None], limit) for name in names)
-                plans[names[0]] = QuantizedProjection(input=_KINDS[kind](multipliers), matrices=matrices)
+                plans[site] = QuantizedProjection(input=_KINDS[kind](multipliers), matrices=matrices)
     return plans
+
+
+def bert_sites(layer):
+    """The weights of each projection of a layer of BERT, by its site."""
+    root, site = f"encoder.layer.{layer}.", f"layer.{layer}"
+    return {
+        f"{site}.attention": [f"{root}attention.self.{part}.weight" for part in ("query", "key", "value")],
+        f"{site}.attention.output": [f"{root}attention.output.dense.weight"],
+        f"{site}.feed_forward": [f"{root}intermediate.dense.weight"],
+        f"{site}.feed_forward.output": [f"{root}output.dense.weight"],
+    }
 
 
 _KINDS = {
@@ -95,7 +104,7 @@ def write_model(model, dialect):
 def run_projection(folder, dialect, plan, x, *, bias=None, optimize=True):
     """One projection of the rows of ``x``, float32, shape (rows, tokens, in), by a graph of its own: its products.
 
-    With ``bias`` the first product goes through ``add_norm`` beside a residual of zeros, as in a model.
+    With ``bias`` the first product takes it in and is normalised, as in a model.
     """
     width, outs = x.shape[-1], [len(matrix.scales) for matrix in plan.matrices]
     linears = tuple(Linear(f"w{number}", f"b{number}") for number in range(len(outs)))
@@ -106,12 +115,13 @@ def run_projection(folder, dialect, plan, x, *, bias=None, optimize=True):
         ids = g.input("input_ids", ("rows", "tokens"))
         table = g.weight("table", lambda: np.ascontiguousarray(x.reshape(-1, width)))
         bound = plan.input.lower_bound if isinstance(plan.input, ScalePerToken) else None
-        block = Projection(linears=linears, source="norm" if bound is None else "activation", lower_bound=bound)
-        products = dialect.project(g, parameters, g.op("Gather", [table, ids]), block)
+        source = "norm" if bound is None else "activation"
+        block = Projection(site="w0", linears=linears, source=source, lower_bound=bound)
+        folded = NOTHING_FOLDED if bias is None else own_biases(linears)
+        products = dialect.project(g, parameters, g.op("Gather", [table, ids]), block, folded)
         if bias is not None:
-            norm = Norm("one", "nil", EPS)
-            residual = g.op("Mul", [products[0], g.scalar(0.0)])
-            products = (dialect.add_norm(g, parameters, products[0], residual, "b0", norm),)
+            norm = Norm(weight="one", bias="nil", eps=EPS)
+            products = (dialect.normalize(g, parameters, products[0], norm),)
         for number, product in enumerate(products):
             g.output(product, f"y{number}", ("rows", "tokens", outs[number]))
         model = g.model()

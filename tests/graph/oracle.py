@@ -170,5 +170,23 @@ def _pool_row(tokens, kept, ranks, mode):
     return (chosen * weights[:, None]).sum(0) / weights.sum()
 
 
+_CLASSIFIERS = {
+    "albert": ("albert.pooler", np.tanh, "classifier"),
+    "bert": ("bert.pooler.dense", np.tanh, "classifier"),
+    "distilbert": ("pre_classifier", relu, "classifier"),
+    "electra": ("classifier.dense", gelu, "classifier.out_proj"),
+    **dict.fromkeys(
+        ("camembert", "mpnet", "roberta", "xlm-roberta"), ("classifier.dense", np.tanh, "classifier.out_proj")
+    ),
+}
+
+
+def classify(weights, family, hidden):
+    """Logits of token vectors, shape (rows, labels). ``weights`` is called with a tensor name."""
+    first, activation, last = _CLASSIFIERS[family]
+    t = _Tensors(weights, {})
+    return t.linear(activation(t.linear(hidden[:, 0].astype(np.float64), first)), last)
+
+
 def normalize(x):
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from stonnx.checkpoint.spec import Normalize, Pooling
+from stonnx.graph.modules import Normalize, Pooling
 from stonnx.testing import TinyModel
 from tests.graph import oracle
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from stonnx.checkpoint import Weights
-from stonnx.checkpoint.spec import Dense, LayerNorm, Normalize, Pooling
-from stonnx.errors import CheckpointError, UnsupportedModelError
-from stonnx.graph.heads import head_width
-from stonnx.graph.heads.activations import ACTIVATIONS
+from stonnx.errors import CheckpointError
+from stonnx.graph.modules import Dense, LayerNorm, Normalize, Pooling, chain_of
+from stonnx.graph.modules.activations import ACTIVATIONS
 from stonnx.testing import TinyModel
 from tests.graph import oracle
 
@@ -51,7 +50,7 @@ def test_the_oracle_knows_every_activation():
 @pytest.mark.parametrize("activation", sorted(oracle.ACTIVATIONS))
 def test_dense(author, equal, activation):
     model = author(TinyModel(head=(MEAN, dense(activation))))
-    weights = Weights.open(model.source, model.spec.head[1].path)
+    weights = Weights.open(model.source, model.blueprint.chain.modules[1].path)
     y = pooled(model, equal) @ weights.get("linear.weight").T.astype(np.float64) + weights.get("linear.bias")
     expected = oracle.ACTIVATIONS[activation](y)
     if activation == "PReLU":
@@ -62,7 +61,7 @@ def test_dense(author, equal, activation):
 @pytest.mark.parametrize("out", [32, 16])
 def test_dense_with_residual_and_no_bias(author, equal, out):
     model = author(TinyModel(head=(MEAN, dense(out=out, bias=False, residual=True))))
-    weights = Weights.open(model.source, model.spec.head[1].path)
+    weights = Weights.open(model.source, model.blueprint.chain.modules[1].path)
     x = pooled(model, equal)
     residual = x if out == 32 else x @ weights.get("residual.weight").T
     check(model, equal, np.tanh(x @ weights.get("linear.weight").T) + residual)
@@ -70,7 +69,7 @@ def test_dense_with_residual_and_no_bias(author, equal, out):
 
 def test_layer_norm_and_normalize(author, equal):
     model = author(TinyModel(head=(MEAN, LayerNorm(path="", dimension=32), Normalize())))
-    weights = Weights.open(model.source, model.spec.head[1].path)
+    weights = Weights.open(model.source, model.blueprint.chain.modules[1].path)
     x = oracle.layer_norm(pooled(model, equal), weights.get("norm.weight"), weights.get("norm.bias"), 1e-5)
     check(model, equal, oracle.normalize(x))
 
@@ -78,26 +77,23 @@ def test_layer_norm_and_normalize(author, equal):
 def test_two_dense_modules_do_not_share_weights(author, equal):
     model = author(TinyModel(head=(MEAN, dense("Identity"), dense("Tanh", into=24, out=12))))
     x = pooled(model, equal)
-    for module, activation in zip(model.spec.head[1:], (lambda v: v, np.tanh), strict=True):
+    for module, activation in zip(model.blueprint.chain.modules[1:], (lambda v: v, np.tanh), strict=True):
         weights = Weights.open(model.source, module.path)
         x = activation(x @ weights.get("linear.weight").T + weights.get("linear.bias"))
     check(model, equal, x)
 
 
+def widths(*modules):
+    return chain_of(modules, kind="embedding", width=32).outputs[0].dimension
+
+
 def test_widths_must_fit():
     with pytest.raises(CheckpointError, match="expects vectors of length 16, and the module before it gives 32"):
-        head_width(32, (MEAN, dense(into=16)))
+        widths(MEAN, dense(into=16))
     with pytest.raises(CheckpointError, match="LayerNorm module expects vectors of length 8"):
-        head_width(32, (MEAN, LayerNorm(path="", dimension=8)))
+        widths(MEAN, LayerNorm(path="", dimension=8))
 
 
 def test_width_of_concatenated_modes_and_glu():
-    assert head_width(32, (Pooling(modes=("mean", "max")),)) == 64
-    assert head_width(32, (MEAN, dense("GLU", out=24))) == 12
-
-
-def test_chain_needs_one_pooling():
-    with pytest.raises(UnsupportedModelError, match="not followed by a Pooling"):
-        head_width(32, (Normalize(),))
-    with pytest.raises(UnsupportedModelError, match="two Pooling"):
-        head_width(32, (MEAN, MEAN))
+    assert widths(Pooling(modes=("mean", "max"))) == 64
+    assert widths(MEAN, dense("GLU", out=24)) == 12

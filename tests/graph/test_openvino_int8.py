@@ -11,6 +11,7 @@ from stonnx.graph.quantized import FixedRange, QuantizedProjection, ScalePerToke
 from stonnx.testing import TinyModel
 from tests.graph import oracle
 from tests.graph.integers import (
+    bert_sites,
     dequantized,
     float_range,
     integer_input,
@@ -52,10 +53,10 @@ def run(folder, plan, x, *, static):
 def dequantising(model, plans):
     """The tensors of the model, with the quantised maps as what they come to; torch's layout."""
     weights = {}
-    for site, plan in plans.items():
-        parts = ("query", "key", "value") if "query" in site else ("query",)
-        for number, part in enumerate(parts):
-            weights[site.replace("query", part)] = dequantized(plan, number).T
+    for layer in range(model.spec.config["num_hidden_layers"]):
+        for site, names in bert_sites(layer).items():
+            for number, name in enumerate(names if site in plans else ()):
+                weights[name] = dequantized(plans[site], number).T
     return lambda name: weights[name] if name in weights else model.blueprint.parameters.get(name)
 
 
@@ -138,9 +139,9 @@ def test_operators_by_kind_of_input(author, static):
     assert graph.operators.get("QuantizeLinear", 0) == fixed
     assert graph.operators["DequantizeLinear"] == weights + fixed
     stored = {tensor.name: tensor.data_type for tensor in graph.model.graph.initializer}
-    for site in plans:
-        assert stored[f"{site}.int8"] == onnx.TensorProto.INT8
-        assert f"{site}.T" not in stored
+    for names in (names for site, names in bert_sites(0).items() if site in plans):
+        assert stored[f"{names[0]}.int8"] == onnx.TensorProto.INT8
+        assert f"{names[0]}.T" not in stored
     assert stored["encoder.layer.0.intermediate.dense.weight.T"] == onnx.TensorProto.FLOAT
 
 

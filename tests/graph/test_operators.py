@@ -9,15 +9,17 @@ import pytest
 from stonnx.artifact.onnx_facts import read_onnx_facts
 from stonnx.artifact.operators import OPERATORS
 from stonnx.checkpoint import Weights, read_model, resolve_source
-from stonnx.checkpoint.spec import Dense, LayerNorm, Normalize, Pooling
-from stonnx.graph import WeightFile, author_graph, draw
+from stonnx.graph import WeightFile, author_graph, make_blueprint
 from stonnx.graph.architectures import FAMILIES
 from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.dialects import OpenVinoInt8, OrtCpu, OrtCpuInt8, Portable
-from stonnx.graph.heads.activations import ACTIVATIONS
+from stonnx.graph.modules import Dense, LayerNorm, Normalize, Pooling
+from stonnx.graph.modules.activations import ACTIVATIONS
 from stonnx.graph.quantized import FixedRange, QuantizedProjection, ScalePerToken
 from stonnx.testing import TinyModel, make_tiny_model
 from tests.graph.integers import quantized_matrix
+from tests.graph.layer_twin import make_layer, run_layer
+from tests.graph.test_layers import EVERYTHING, batch
 
 MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 CHAIN = (
@@ -32,6 +34,7 @@ CHAIN = (
 )
 RANGES = {
     "norm": FixedRange(multipliers=np.linspace(0.5, 1, 16, dtype=np.float32), scale=8 / 255, zero_point=128),
+    "linear": FixedRange(multipliers=None, scale=8 / 255, zero_point=128),
     "attention": ScalePerToken(multipliers=None, zero_point=120),
     "activation": ScalePerToken(multipliers=None, zero_point=24, lower_bound=-0.1701),
 }
@@ -44,22 +47,16 @@ class _Recorder(Portable):
         super().__init__()
         self.blocks = []
 
-    def project(self, g, p, x, block):
+    def project(self, g, p, x, block, *folded):
         self.blocks.append(block)
-        return super().project(g, p, x, block)
-
-    def attend(self, g, p, x, inputs, block):
-        from stonnx.graph.blocks import Projection
-
-        self.blocks.append(Projection(linears=(block.query, block.key, block.value), source="norm"))
-        return super().attend(g, p, x, inputs, block)
+        return super().project(g, p, x, block, *folded)
 
 
 def _authored(folder, out):
     """The operators of a model in every dialect, as a reader of the files sees them."""
     source = resolve_source(folder)
     with Weights.open(source) as weights, WeightFile(out / "model.onnx_data") as file:
-        blueprint = draw(read_model(source), weights)
+        blueprint = make_blueprint(source, read_model(source), weights)
         found = set()
 
         def author(dialect):
@@ -71,7 +68,7 @@ def _authored(folder, out):
 
         recorder = _Recorder()
         author(recorder)
-        plans = {block.linears[0].weight: _plan(blueprint.parameters, block) for block in recorder.blocks}
+        plans = {block.site: _plan(blueprint.parameters, block) for block in recorder.blocks}
         for dialect in (
             Portable(),
             OrtCpu(),
@@ -101,6 +98,8 @@ def test_the_allowed_operators_are_those_of_every_family_dialect_and_head(tmp_pa
                 out = tmp_path / f"{family}-{act}-{include_prompt}"
                 model = TinyModel(head=head, family=family, hidden_act=act, hidden=16, layers=1, positions=24)
                 found |= _authored(make_tiny_model(out, model), out)
+    x, mask = batch("right")
+    found |= {("", name) for name in run_layer(tmp_path, make_layer(**EVERYTHING), Portable(), x, mask)[1]}
     assert found == {(domain, name) for domain, names in OPERATORS.items() for name in names}
 
 

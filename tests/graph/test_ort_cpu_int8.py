@@ -7,7 +7,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
+from stonnx.graph.dialects import OrtCpuInt8
+from stonnx.graph.folding import fold_attention
 from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, ScalePerToken
 from stonnx.quantize.rounding import LARGEST, LARGEST_PAIR
 from stonnx.testing import TinyModel
@@ -176,8 +177,8 @@ class Unfolded(OrtCpuInt8):
 
     name = "unfolded"
 
-    def attend(self, *args):
-        return OrtCpu.attend(self, *args)
+    def _fold(self, block):
+        return fold_attention(block, {})
 
 
 @pytest.mark.parametrize("kind", ["fixed", "scale"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stonnx.checkpoint.spec import Pooling
+from stonnx.graph.modules import Pooling
 from stonnx.testing import TinyModel
 from tests.graph import oracle
 
@@ -49,20 +49,33 @@ def test_equal_lengths_without_a_mask(author, equal, mode):
 def test_prompt_left_out(author, equal, mode, prompt_length):
     model = author(TinyModel(head=(Pooling(modes=(mode,), include_prompt=False),)))
     mask = np.ones_like(equal)
-    length = np.array(prompt_length, dtype=np.int64)
-    hidden, portable = run_portable(model, equal, mask, prompt_length=length)
-    (optimized,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal, "prompt_length": length})
+    length = np.array([prompt_length])
+    hidden, portable = run_portable(model, equal, mask, prompt_lengths=length)
+    (optimized,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal, "prompt_lengths": length})
     expected = oracle.pool(hidden.astype(np.float64), mask, mode, prompt_length)
     assert np.abs(portable - expected).max() < TOLERANCE
     assert np.abs(optimized - expected).max() < TOLERANCE
 
 
-def test_prompt_length_may_be_left_out_of_the_call(author, equal):
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_each_row_may_have_a_prompt_of_its_own(author, padded, mode, side):
+    """Rows of different requests in one batch, padded; the last row has one token, and no prompt."""
+    model = author(TinyModel(head=(Pooling(modes=(mode,), include_prompt=False),)))
+    ids, mask = padded if side == "right" else (values[:, ::-1].copy() for values in padded)
+    lengths = np.array([4, 1, 0])
+    hidden, pooled = run_portable(model, ids, mask, prompt_lengths=lengths)
+    rows = zip(hidden.astype(np.float64), mask, lengths, strict=True)
+    expected = [oracle.pool(row[None], real[None], mode, length)[0] for row, real, length in rows]
+    assert np.abs(pooled - np.stack(expected)).max() < TOLERANCE
+
+
+def test_prompt_lengths_may_be_left_out_of_the_call(author, equal):
     """Tools that know nothing of prompts feed three inputs, and the graph assumes no prompt."""
     model = author(TinyModel(head=(Pooling(modes=("mean",), include_prompt=False),)))
     mask = np.ones_like(equal)
     _, without = run_portable(model, equal, mask)
-    _, zero = run_portable(model, equal, mask, prompt_length=np.array(0, dtype=np.int64))
+    _, zero = run_portable(model, equal, mask, prompt_lengths=np.array([0]))
     assert np.array_equal(without, zero)
 
 

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
+from stonnx.artifact.fidelity_class import BOUNDS
 from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.errors import RunError
-from stonnx.graph import WeightFile, author_graph, draw
+from stonnx.graph import WeightFile, author_graph, make_blueprint
+from stonnx.graph.architectures import FAMILIES
 from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
 from stonnx.graph.quantized import FixedRange, ScalePerToken
 from stonnx.graph.quantized_blocks import tensor_stem
-from stonnx.quantize import Workbench, quantize, trials
+from stonnx.quantize import Material, Workspace, quantize, trials
 from stonnx.quantize.calibration import observe
 from stonnx.quantize.projections import quantize_projections
-from stonnx.quantize.sessions import embed_rows
-from stonnx.runtime.tokenize import TextTokenizer, TokenRows
+from stonnx.quantize.selection import Selection
+from stonnx.quantize.sessions import output_rows
+from stonnx.quantize.statistics import join
+from stonnx.quantize.yardsticks import EmbeddingYardstick
+from stonnx.runtime.token_rows import TokenRows
+from stonnx.runtime.tokenize import TextTokenizer
 from stonnx.testing import TinyModel, make_tiny_model
 from stonnx.verify.metrics import compare
 
@@ -34,6 +42,10 @@ def some_texts(count, seed):
     return [" ".join(rng.choice(WORDS, int(rng.integers(1, 30)))) for _ in range(count)]
 
 
+def embeddings(graph, rows, workspace):
+    return output_rows(graph, rows, output="sentence_embedding", width=workspace.blueprint.dimension)
+
+
 class Setup:
     """A tiny model with its float32 graph, and token rows to quantise it with."""
 
@@ -43,38 +55,55 @@ class Setup:
         weights = stack(Weights.open(source, spec.transformer_path))
         self.folder = folder / "graphs"
         self.folder.mkdir()
-        self.bench = Workbench(
-            blueprint=draw(spec, weights),
+        self.workspace = Workspace(
+            blueprint=make_blueprint(source, spec, weights),
             folder=self.folder,
             weights=stack(WeightFile(self.folder / "model.onnx_data")),
             float_graph=self.folder / "model.onnx",
             open_weights=lambda path: stack(Weights.open(source, path)),
         )
-        graph = author_graph(self.bench.blueprint, OrtCpu(), self.bench.weights, self.bench.open_weights)
-        onnx.save(graph.model, self.bench.float_graph)
-        self.bench.weights.flush()
+        graph = author_graph(self.workspace.blueprint, OrtCpu(), self.workspace.weights, self.workspace.open_weights)
+        onnx.save(graph.model, self.workspace.float_graph)
+        self.workspace.weights.flush()
         tokenizer = TextTokenizer(source.path / "tokenizer.json", max_tokens=spec.max_tokens)
         self.calibration, self.held_out = (tokenizer.rows(some_texts(40, seed)) for seed in (1, 2))
 
-    def quantize(self, targets=TARGETS, **options):
-        rows = {"calibration": self.calibration, "held_out": self.held_out}
-        options = {"natural": len(self.held_out)} | options
-        return quantize(self.bench, **rows, targets=targets, **options)
+    def quantize(self, targets=TARGETS, *, calibration=None, natural=None, **options):
+        material = Material(
+            calibration=self.calibration if calibration is None else calibration,
+            held_out=self.held_out,
+            yardstick=EmbeddingYardstick(natural=len(self.held_out) if natural is None else natural),
+        )
+        return quantize(self.workspace, material, targets=targets, **options)
 
-    def measure(self, projections):
-        """The fidelity of these integers on the held-out texts, by a graph of their own."""
-        path = self.folder / "again.onnx"
-        with WeightFile(self.folder / "again.onnx_data") as weights:
+    def observe(self):
+        workspace = self.workspace
+        return observe(
+            workspace.blueprint,
+            self.calibration,
+            folder=workspace.folder,
+            weights=workspace.weights,
+            open_weights=workspace.open_weights,
+        )
+
+    def candidates(self):
+        """What a model can be made of, by site."""
+        found = quantize_projections(self.observe(), self.workspace.blueprint.parameters)
+        return {candidate.site: candidate for candidate in found}
+
+    def vectors(self, projections):
+        """Of the held-out texts: by a graph of their own with these integers, and by the float32 graph."""
+        path = Path(tempfile.mkdtemp(dir=self.folder.parent)) / "again.onnx"
+        with WeightFile(path.with_suffix(".onnx_data")) as weights:
             dialect = OrtCpuInt8(projections)
-            onnx.save(author_graph(self.bench.blueprint, dialect, weights, self.bench.open_weights).model, path)
-        graphs = (path, self.bench.float_graph)
-        vectors = [embed_rows(graph, self.held_out, dimension=self.bench.blueprint.dimension) for graph in graphs]
-        return compare(*vectors).fidelity
+            onnx.save(author_graph(self.workspace.blueprint, dialect, weights, self.workspace.open_weights).model, path)
+        graphs = (path, self.workspace.float_graph)
+        return [embeddings(graph, self.held_out, self.workspace) for graph in graphs]
 
 
 @pytest.fixture
-def workbench(tmp_path):
-    """A function: options of TinyModel in, a workbench out."""
+def make_setup(tmp_path):
+    """A function: options of TinyModel in, a make_setup out."""
     with ExitStack() as stack:
         yield lambda **options: Setup(tmp_path, TinyModel(**options), stack.enter_context)
 
@@ -89,94 +118,140 @@ def largest_pair(model):
     return max(int(np.abs(m[0::2][: len(m) // 2] + m[1::2]).max()) for m in matrices)
 
 
-@pytest.mark.parametrize("family", ["bert", "mpnet"])
-def test_every_target_gets_its_model(workbench, family):
-    work = workbench(family=family, max_tokens=48)
+def same(one, other):
+    """Whether two projections quantise their input alike and have the same integers."""
+    np.testing.assert_equal(vars(one.input), vars(other.input))
+    assert type(one.input) is type(other.input)
+    np.testing.assert_array_equal(one.copies, other.copies)
+    for left, right in zip(one.matrices, other.matrices, strict=True):
+        np.testing.assert_array_equal(left.values, right.values)
+        np.testing.assert_array_equal(left.scales, right.scales)
+    return True
+
+
+# The kinds of rungs that it takes to reach what the targets ask for.
+KINDS = {"bert": {"closer", "float32"}, "mpnet": {"closer"}}
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_every_target_gets_its_model(make_setup, family):
+    """What comes out is the cheapest way for every projection, but for the rungs that are named."""
+    work = make_setup(family=family, max_tokens=48)
     before = {path.name: path.read_bytes() for path in work.folder.iterdir()}
-    steps = []
-    models = work.quantize(on_step=steps.append)
-    assert len(models) == len(TARGETS)
-    assert len(steps) == 2 + len(TARGETS)
+    steps, targets = [], (("lossless", "high", "balanced"), ("high", "balanced"), ("balanced",))
+    models = work.quantize(targets, on_step=steps.append)
+    assert [step for step in steps if "drift" not in step] == [
+        "watching the inputs of every layer on the calibration texts",
+        "rounding the weights",
+        *(f"choosing what the class {' or '.join(names)} needs" for names in targets),
+    ]
+    candidates = work.candidates()
     for model in models:
-        assert largest(model) <= 127
+        assert largest(model) == 127
         assert largest_pair(model) in (127, 128)
-        kept = [step.site for step in model.selection.steps if step.kind == "float32"]
-        assert len(model.projections) + len(kept) == 2 * 4
-        assert not model.projections.keys() & set(kept)
-        for step in model.selection.steps:
-            if step.kind == "closer" and step.site not in kept:
-                how = model.projections[step.site].input
-                assert isinstance(how, ScalePerToken) or how.multipliers is not None
+        chosen = {rung.site: rung.kind for rung in model.selection.rungs}  # float32 comes after closer
+        kept = {site for site, kind in chosen.items() if kind == "float32"}
+        assert model.projections.keys() == candidates.keys() - kept
+        for site, projection in model.projections.items():
+            candidate = candidates[site]
+            assert same(projection, candidate.closer if site in chosen else candidate.projection)
         assert model.selection.fidelity.texts == 40
+    kinds = {rung.kind for model in models for rung in model.selection.rungs}
+    assert kinds == KINDS.get(family, kinds)
     assert {path.name: path.read_bytes() for path in work.folder.iterdir()} == before
 
 
-def test_the_class_is_reached_by_what_comes_out(workbench):
-    work = workbench()
+def test_the_first_class_that_can_be_reached_decides(make_setup):
+    first, last = make_setup(max_tokens=48, family="mpnet").quantize((("high", "balanced"), ("balanced", "high")))
+    assert len(first.selection.rungs) > len(last.selection.rungs) == 0
+
+
+def test_the_class_is_reached_by_what_comes_out(make_setup):
+    work = make_setup()
     model = work.quantize(TARGETS[:1])[0]
     assert model.selection.reached in ("lossless", "high")
-    found = work.measure(model.projections)
-    assert found.top10_overlap == pytest.approx(
-        model.selection.fidelity.top10_overlap, abs=0.02
-    )  # that one: of 5 to 15
+    found = compare(*work.vectors(model.projections)).fidelity
+    # That one is a mean over 5 to 15 neighbours.
+    assert found.top10_overlap == pytest.approx(model.selection.fidelity.top10_overlap, abs=0.02)
     assert dataclasses.replace(found, top10_overlap=model.selection.fidelity.top10_overlap) == model.selection.fidelity
     assert model.selection.fidelity.max_abs_diff > 1e-5  # these are integers
 
 
-def test_inputs_are_quantised_as_their_kind_asks(workbench):
-    (model,) = workbench().quantize((("balanced",),))
+def after_activation(site):
+    return site.endswith(".feed_forward.output")
+
+
+def test_inputs_are_quantised_as_their_kind_asks(make_setup):
+    (model,) = make_setup().quantize((("balanced",),))
+    assert model.selection.rungs == ()
+    assert sum(map(after_activation, model.projections)) == 2
     for site, projection in model.projections.items():
-        if site.endswith(".output.dense.weight") and "attention" not in site:
+        if after_activation(site):
+            assert isinstance(projection.input, ScalePerToken)
             assert projection.input.lower_bound < 0
-            assert projection.input.multipliers is None or projection.input.multipliers.max() <= 1
+            assert projection.input.multipliers is None
         else:
-            assert isinstance(projection.input, FixedRange | ScalePerToken)
-        maps = 3 if "query" in site else 1
+            assert isinstance(projection.input, FixedRange)
+            assert projection.input.multipliers.min() < 1 < projection.input.multipliers.max()
+        maps = 3 if site.endswith(".attention") else 1
         assert len(projection.matrices) == maps
 
 
-def test_weights_are_the_models(workbench):
+def test_closer_inputs_have_a_scale_per_token(make_setup):
+    (model,) = make_setup(max_tokens=48).quantize((("lossless",),))
+    closer = {rung.site for rung in model.selection.rungs if rung.kind == "closer"} & model.projections.keys()
+    assert {after_activation(site) for site in closer} == {True, False}
+    for site in closer:
+        how = model.projections[site].input
+        assert isinstance(how, ScalePerToken)
+        assert how.multipliers.min() < 1
+        if after_activation(site):
+            assert how.lower_bound < 0
+            assert how.multipliers.max() <= 1  # a larger one would take components below the bound
+        else:
+            assert how.lower_bound is None
+
+
+def test_weights_are_the_models(make_setup):
     """Integers times scales, multipliers taken out again, come to the weights of the checkpoint."""
-    work = workbench()
+    work = make_setup()
     (model,) = work.quantize((("balanced",),))
+    blocks = work.observe().projections
     for site, projection in model.projections.items():
-        matrix, weight = projection.matrices[0], work.bench.blueprint.parameters.get(site).T
-        found = matrix.values * matrix.scales
-        if projection.input.multipliers is not None:
-            found *= projection.input.multipliers[:, None]
-        assert np.abs(found - weight).max() < 0.05 * np.abs(weight).max()
+        for matrix, linear in zip(projection.matrices, blocks[site].linears, strict=True):
+            weight = work.workspace.blueprint.parameters.get(linear.weight).T
+            found = matrix.values * matrix.scales
+            if projection.input.multipliers is not None:
+                found *= projection.input.multipliers[:, None]
+            assert np.abs(found - weight).max() < 0.05 * np.abs(weight).max()
 
 
-def test_deterministic(workbench):
-    work = workbench()
+def test_deterministic(make_setup):
+    work = make_setup()
     for first, second in zip(work.quantize(), work.quantize(), strict=True):
         assert first.selection == second.selection
         assert first.projections.keys() == second.projections.keys()
-        for one, other in zip(first.projections.values(), second.projections.values(), strict=True):
-            np.testing.assert_equal(one.input.multipliers, other.input.multipliers)
-            for left, right in zip(one.matrices, other.matrices, strict=True):
-                np.testing.assert_array_equal(left.values, right.values)
-                np.testing.assert_array_equal(left.scales, right.scales)
+        assert all(same(projection, second.projections[site]) for site, projection in first.projections.items())
 
 
-def test_where_no_class_is_reached_the_cheapest_model_says_so(workbench, monkeypatch):
+def test_where_no_class_is_reached_the_cheapest_model_says_so(make_setup, monkeypatch):
     monkeypatch.setattr("stonnx.quantize.selection.class_failures", lambda *_, **__: ("too far",))
     monkeypatch.setattr("stonnx.quantize.trials.classify", lambda _: None)
-    (model,) = workbench().quantize(TARGETS[:1])
-    assert (model.selection.steps, model.selection.reached) == ((), None)
+    (model,) = make_setup().quantize(TARGETS[:1])
+    assert (model.selection.rungs, model.selection.reached) == ((), None)
     assert len(model.projections) == 8
 
 
 @pytest.mark.parametrize("moment", ["rounding", "measuring", "drift"])
-def test_an_interrupt_leaves_no_trial(workbench, moment, monkeypatch):
-    work = workbench()
+def test_an_interrupt_leaves_no_trial(make_setup, moment, monkeypatch):
+    work = make_setup()
     before = sorted(path.name for path in work.folder.iterdir())
 
     def interrupted(*_, **__):
         assert "trial.onnx" in {path.name for path in work.folder.iterdir()} or moment == "rounding"
         raise KeyboardInterrupt
 
-    where = {"rounding": "run.quantize_projections", "measuring": "trials.compare", "drift": "trials.float_steps"}
+    where = {"rounding": "run.quantize_projections", "measuring": "yardsticks.compare", "drift": "trials.float_rungs"}
     name = f"stonnx.quantize.{where[moment]}"
     monkeypatch.setattr(name, interrupted)
     monkeypatch.setattr("stonnx.quantize.selection.class_failures", lambda *_, **__: ("too far",))
@@ -185,8 +260,8 @@ def test_an_interrupt_leaves_no_trial(workbench, moment, monkeypatch):
     assert sorted(path.name for path in work.folder.iterdir()) == before
 
 
-def test_odd_texts_count_for_the_lowest_cosine_alone(workbench):
-    work = workbench()
+def test_odd_texts_count_for_the_lowest_cosine_alone(make_setup):
+    work = make_setup()
     target = (("balanced",),)
     natural, some = (work.quantize(target, natural=count)[0].selection.fidelity for count in (40, 25))
     assert (natural.texts, some.texts) == (40, 40)
@@ -194,50 +269,102 @@ def test_odd_texts_count_for_the_lowest_cosine_alone(workbench):
     assert natural.cosine_mean != some.cosine_mean
 
 
-def test_float32_goes_where_drift_was_measured(workbench, monkeypatch):
-    """The class wants four projections in float32: they are those that hurt the most by themselves."""
-    work, drifts = workbench(), []
-    monkeypatch.setattr("stonnx.quantize.selection.class_failures", lambda *_, **__: ("too far",))
-    original = trials.float_steps
-    monkeypatch.setattr(
-        trials,
-        "float_steps",
-        lambda candidates, drift, **how: drifts.append(drift) or original(candidates, drift, **how),
-    )
-    work.quantize((("high", "balanced"),))
-    assert len(drifts) == 2
+def losses(found, wanted):
+    """1 - cosine, row by row, of vectors of length 1 or not."""
+    found, wanted = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (found, wanted))
+    return 1 - (found * wanted).sum(axis=1, dtype=np.float64)
+
+
+def test_float32_goes_where_drift_was_measured(make_setup, monkeypatch):
+    """What is kept in float32 where every rung is taken is the half that hurts the most by itself."""
+    work, drifts, losses_allowed = make_setup(), [], []
+    original = trials.float_rungs
+
+    def recording(candidates, drift, *, allowed):
+        drifts.append(drift)
+        losses_allowed.append(allowed)
+        return original(candidates, drift, allowed=allowed)
+
+    def take_all(stages, measure, *, wanted):
+        rungs = tuple(rung for stage in stages for rung in stage())
+        return Selection(rungs=rungs, fidelity=measure(rungs), reached=wanted)
+
+    monkeypatch.setattr(trials, "float_rungs", recording)
+    monkeypatch.setattr(trials, "select_rungs", take_all)
+    high, balanced = work.quantize((("high",), ("balanced",)))
     assert drifts[0] is drifts[1]  # measured once
-    assert len(drifts[0]) == 8
-    rows = len(range(4)) + len(range(4, 40, 8))
-    for losses in drifts[0].values():
-        assert losses.shape == (rows,)
-        assert losses.dtype == np.float32
-        assert 0 <= losses.max() < 0.01
-    assert max(losses.max() for losses in drifts[0].values()) > 1e-7
+    bounds = [BOUNDS[name] for name in ("high", "balanced")]
+    assert losses_allowed == [(1 - bound.cosine_mean, 1 - bound.cosine_min) for bound in bounds]
+
+    candidates = work.candidates()
+    assert drifts[0].keys() == candidates.keys()
+    all_closer = losses(*work.vectors({site: candidate.closer for site, candidate in candidates.items()}))
+    order = np.argsort(-all_closer)
+    measured_on = [*order[:4], *order[4::8]]  # the four that suffer the most, and one in eight of the others
+    alone = {site: losses(*work.vectors({site: found.closer}))[measured_on] for site, found in candidates.items()}
+    for site, found in drifts[0].items():
+        np.testing.assert_allclose(found, alone[site], rtol=0.01, atol=1e-6)
+    assert max(drift.max() for drift in alone.values()) > 2e-5
+
+    for model, bound in zip((high, balanced), bounds, strict=True):
+        worth = {
+            site: (drift.mean() / (1 - bound.cosine_mean) + drift.max() / (1 - bound.cosine_min))
+            / candidates[site].weights
+            for site, drift in alone.items()
+        }
+        best = sorted(worth, key=worth.get, reverse=True)[:4]
+        assert candidates.keys() - model.projections.keys() == set(best)
 
 
-def test_behind_an_activation_the_closer_input_is_balanced(workbench):
+def test_after_an_activation_the_closer_input_is_balanced(make_setup):
     """Rounded twice, and not the same integers: their tensors go by names of their own."""
-    work = workbench()
-    observation = observe(
-        work.bench.blueprint,
-        work.calibration,
-        folder=work.folder,
-        weights=work.bench.weights,
-        open_weights=work.bench.open_weights,
-    )
-    candidates = tuple(quantize_projections(observation, work.bench.blueprint.parameters))
-    behind = [found for found in candidates if isinstance(found.projection.input, ScalePerToken)]
-    assert len(behind) == 2
-    for found in behind:
+    candidates = make_setup().candidates().values()
+    activated = [found for found in candidates if after_activation(found.site)]
+    assert len(activated) == 2
+    for found in activated:
         assert found.projection.input.multipliers is None
         assert found.closer.input.multipliers is not None
-        assert tensor_stem(found.site, found.projection) != tensor_stem(found.site, found.closer) == found.site
+        assert tensor_stem("w", found.projection) != tensor_stem("w", found.closer) == "w"
     for found in candidates:
-        if isinstance(found.projection.input, FixedRange):
+        if not after_activation(found.site):
+            assert isinstance(found.projection.input, FixedRange)
             assert isinstance(found.closer.input, ScalePerToken)
             assert found.closer.matrices is found.projection.matrices
-            assert tensor_stem(found.site, found.projection) == tensor_stem(found.site, found.closer)
+            assert tensor_stem("w", found.projection) == tensor_stem("w", found.closer)
+
+
+def test_layers_that_share_weights_share_their_integers(make_setup):
+    """ALBERT: the ranges of the inputs are each site's own."""
+    work = make_setup(family="albert", layers=3, config={"num_hidden_groups": 2})
+    observation = work.observe()
+    candidates = {found.site: found for found in quantize_projections(observation, work.workspace.blueprint.parameters)}
+    assert len(candidates) == 3 * 4
+    for part in ("attention", "attention.output", "feed_forward", "feed_forward.output"):
+        first, second, third = (candidates[f"layer.{layer}.{part}"] for layer in range(3))  # two of a group, and one
+        for shared, own, other in (
+            (first.projection, second.projection, third.projection),
+            (first.closer, second.closer, third.closer),
+        ):
+            assert shared.matrices is own.matrices
+            assert shared.input.multipliers is own.input.multipliers
+            assert isinstance(own.input, ScalePerToken) or shared.input.scale != own.input.scale
+            assert not np.array_equal(shared.matrices[0].values, other.matrices[0].values)
+    site = "layer.1.attention"
+    low, high = observation.statistics[site].low, observation.statistics[site].high
+    how = candidates[site].projection.input
+    spread = (high * how.multipliers).max() - (low * how.multipliers).min()
+    assert how.scale == pytest.approx(spread / 255, rel=1e-6)
+
+
+def test_one_site_is_rounded_as_if_nothing_were_shared(make_setup):
+    """Statistics that are joined are those of all tokens together."""
+    work = make_setup()
+    parts = list(work.observe().statistics.values())[:2]
+    both = join(parts)
+    assert both.tokens == sum(part.tokens for part in parts)
+    np.testing.assert_allclose(both.energy, parts[0].energy + parts[1].energy, rtol=1e-6)
+    np.testing.assert_array_equal(both.high, np.maximum(parts[0].high, parts[1].high))
+    assert join(parts[:1]) is parts[0]
 
 
 def test_threads_that_do_not_start_are_told_before_a_session_waits_for_them(tmp_path, monkeypatch):
@@ -247,4 +374,4 @@ def test_threads_that_do_not_start_are_told_before_a_session_waits_for_them(tmp_
     monkeypatch.setattr("stonnx.quantize.sessions.check_threads_start", refuse)
     rows = TokenRows(ids=np.array([1, 2], np.int32), offsets=np.array([0, 2], np.int64), truncated=0)
     with pytest.raises(RunError, match=r"no \d+ threads"):
-        embed_rows(tmp_path / "nowhere.onnx", rows, dimension=2)
+        output_rows(tmp_path / "nowhere.onnx", rows, output="sentence_embedding", width=2)

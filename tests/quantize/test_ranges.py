@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stonnx.graph.quantized import FixedRange, ScalePerToken
-from stonnx.quantize.ranges import choose_range, fixed_range, mean_step_energy, per_token, unbalanced
+from stonnx.quantize.ranges import choose_range, fixed_range, mean_input_error, per_token, unbalanced
 from stonnx.quantize.rounding import column_scales
 from stonnx.quantize.smoothing import smoothing_multipliers
 from stonnx.quantize.statistics import InputStatistics
@@ -65,7 +65,7 @@ def test_per_token_keeps_multipliers_and_is_never_worse_than_symmetric(x):
     assert how.multipliers is multipliers
     assert 1 <= how.zero_point <= 254
     symmetric = (np.maximum(x.max(axis=1) / 127, x.min(axis=1) / -128).astype(np.float64) ** 2).mean() / 12
-    assert mean_step_energy(statistics_of(x), how) <= symmetric * 1.0001
+    assert mean_input_error(statistics_of(x), how) <= symmetric * 1.0001
 
 
 @pytest.mark.parametrize(("sign", "side"), [(1, range(64, 100)), (-1, range(156, 193))])
@@ -112,7 +112,7 @@ def test_step_energy_is_that_of_uniform_errors(how):
     inner = (x > low) & (x < high)
     errors = np.where(inner, np.rint(x / steps) * steps - x, 0)
     measured = np.square(errors).sum() / inner.sum()
-    assert mean_step_energy(statistics_of(x), how) == pytest.approx(measured, rel=0.05)
+    assert mean_input_error(statistics_of(x), how) == pytest.approx(measured, rel=0.05)
 
 
 @pytest.mark.parametrize("bound", [0.0, -0.1701])

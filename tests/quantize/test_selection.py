@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stonnx.artifact import Fidelity
+from stonnx.artifact.fidelity_class import allowed_losses
 from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjection, ScalePerToken
 from stonnx.quantize.projections import Candidate
-from stonnx.quantize.selection import Step, closer_steps, float_steps, select_steps
+from stonnx.quantize.selection import Rung, closer_rungs, float_rungs, select_rungs
+
+ALLOWED = allowed_losses(Fidelity, "high")
 
 
 def fidelity(mean):
@@ -20,7 +23,7 @@ def fidelity(mean):
 
 
 class Model:
-    """A model that is close enough once ``needed`` steps are taken, and what was asked of it."""
+    """A model that is close enough once ``needed`` rungs are taken, and what was asked of it."""
 
     def __init__(self, needed, *, below=0.9, above=0.99999):
         self.needed, self.below, self.above = needed, below, above
@@ -31,64 +34,64 @@ class Model:
         return fidelity(self.above if len(taken) >= self.needed else self.below)
 
 
-def some_steps(count):
-    return tuple(Step(f"layer.{number}", "closer") for number in range(count))
+def some_rungs(count):
+    return tuple(Rung(f"layer.{number}", "closer") for number in range(count))
 
 
 def one_stage(count):
-    return (lambda: some_steps(count),)
+    return (lambda: some_rungs(count),)
 
 
 @given(count=st.integers(1, 60), share=st.floats(0, 1))
 def test_the_smallest_number_of_steps_in_few_measurements(count, share):
     needed = round(share * count)
     model = Model(needed)
-    found = select_steps(one_stage(count), model, wanted="balanced")
-    assert found.steps == some_steps(count)[:needed]
+    found = select_rungs(one_stage(count), model, wanted="balanced")
+    assert found.rungs == some_rungs(count)[:needed]
     assert found.fidelity == fidelity(0.99999)
     assert len(model.asked) == len(set(model.asked)) <= 2 + math.ceil(math.log2(count))
 
 
 @given(first=st.integers(0, 20), second=st.integers(0, 20), share=st.floats(0, 1))
 def test_a_later_stage_is_asked_for_only_when_it_is_needed(first, second, share):
-    stages = [tuple(Step(f"{kind}.{n}", kind) for n in range(k)) for kind, k in (("token", first), ("float32", second))]
+    stages = [tuple(Rung(f"{kind}.{n}", kind) for n in range(k)) for kind, k in (("token", first), ("float32", second))]
     needed, asked = round(share * (first + second)), []
     model = Model(needed)
-    found = select_steps((lambda: stages[0], lambda: asked.append(1) or stages[1]), model, wanted="balanced")
-    assert found.steps == (*stages[0], *stages[1])[:needed]
+    found = select_rungs((lambda: stages[0], lambda: asked.append(1) or stages[1]), model, wanted="balanced")
+    assert found.rungs == (*stages[0], *stages[1])[:needed]
     assert len(asked) == (needed > first)
     assert len(model.asked) == len(set(model.asked))
 
 
 def test_where_nothing_is_needed_one_measurement_is_enough():
     model = Model(0)
-    found = select_steps(one_stage(30), model, wanted="high")
-    assert (found.steps, found.reached, model.asked) == ((), "lossless", [()])
+    found = select_rungs(one_stage(30), model, wanted="high")
+    assert (found.rungs, found.reached, model.asked) == ((), "lossless", [()])
 
 
 def test_where_all_steps_are_too_few_there_is_no_choice():
     model = Model(31)
-    assert select_steps(one_stage(30), model, wanted="balanced") is None
+    assert select_rungs(one_stage(30), model, wanted="balanced") is None
     assert len(model.asked) == 2
 
 
 def test_without_steps_the_cheapest_model_is_all_there_is():
-    assert select_steps((), Model(0), wanted="balanced").steps == ()
-    assert select_steps((), Model(1), wanted="balanced") is None
-    assert select_steps(one_stage(0), Model(1), wanted="balanced") is None
+    assert select_rungs((), Model(0), wanted="balanced").rungs == ()
+    assert select_rungs((), Model(1), wanted="balanced") is None
+    assert select_rungs(one_stage(0), Model(1), wanted="balanced") is None
 
 
 @pytest.mark.parametrize(("wanted", "bound"), [("lossless", 0.9999), ("high", 0.999), ("balanced", 0.997)])
 def test_a_class_is_wanted_with_some_room_to_spare(wanted, bound):
     lost = 1 - bound
     bare, spare = Model(3, below=1 - 0.95 * lost), Model(3, below=1 - 0.85 * lost)
-    assert len(select_steps(one_stage(8), bare, wanted=wanted).steps) == 3
-    assert select_steps(one_stage(8), spare, wanted=wanted).steps == ()
+    assert len(select_rungs(one_stage(8), bare, wanted=wanted).rungs) == 3
+    assert select_rungs(one_stage(8), spare, wanted=wanted).rungs == ()
 
 
 def test_the_class_that_is_told_is_the_one_that_was_measured():
-    found = select_steps(one_stage(4), Model(2, above=0.9995), wanted="balanced")
-    assert (len(found.steps), found.reached) == (2, "high")
+    found = select_rungs(one_stage(4), Model(2, above=0.9995), wanted="balanced")
+    assert (len(found.rungs), found.reached) == (2, "high")
 
 
 def candidate(site, *, into=8, out=8, noise=0.2, closer_noise=0.1, movable=True):
@@ -107,13 +110,13 @@ def candidate(site, *, into=8, out=8, noise=0.2, closer_noise=0.1, movable=True)
     )
 
 
-def sites(steps, kind):
-    assert {step.kind for step in steps} <= {kind}
-    return [step.site for step in steps]
+def sites(rungs, kind):
+    assert {rung.kind for rung in rungs} <= {kind}
+    return [rung.site for rung in rungs]
 
 
 def test_closer_inputs_by_what_they_gain_per_activation():
-    steps = closer_steps(
+    rungs = closer_rungs(
         (
             candidate("little", noise=0.11),
             candidate("much, but wide", noise=0.5, into=64, out=64),
@@ -121,7 +124,7 @@ def test_closer_inputs_by_what_they_gain_per_activation():
             candidate("as close as it gets", noise=0.9, closer_noise=0.9, movable=False),
         )
     )
-    assert sites(steps, "closer") == ["much", "much, but wide", "little"]
+    assert sites(rungs, "closer") == ["much", "much, but wide", "little"]
 
 
 def drift(**losses):
@@ -148,14 +151,14 @@ def test_float32_goes_where_a_weight_loses_the_most_of_what_the_class_allows():
         less_loud=[2e-4, 2e-4],  # the same 0.2, and 0.02
         no=[0.0, 0.0],
     )
-    assert sites(float_steps(candidates, found, wanted="high"), "float32") == ["loud", "one text", "less loud"]
+    assert sites(float_rungs(candidates, found, allowed=ALLOWED), "float32") == ["loud", "one text", "less loud"]
 
 
 @given(losses=st.lists(st.floats(0, 1), max_size=12))
 def test_at_most_half_of_the_projections_stay_in_float32(losses):
     candidates = tuple(candidate(str(number)) for number in range(len(losses)))
-    steps = float_steps(candidates, {str(n): np.array([loss]) for n, loss in enumerate(losses)}, wanted="high")
-    assert len(sites(steps, "float32")) == len(losses) // 2
-    kept = [losses[int(step.site)] for step in steps]
+    rungs = float_rungs(candidates, {str(n): np.array([loss]) for n, loss in enumerate(losses)}, allowed=ALLOWED)
+    assert len(sites(rungs, "float32")) == len(losses) // 2
+    kept = [losses[int(rung.site)] for rung in rungs]
     assert kept == sorted(losses, reverse=True)[: len(kept)]
-    assert len(set(steps)) == len(steps)
+    assert len(set(rungs)) == len(rungs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stonnx.artifact import Artifact, TokenizerSpec, Variant, file_entries, write_manifest
 from stonnx.runtime import Encoder
+from stonnx.runtime.pipeline import Pipeline
 from stonnx.runtime.streams import RunSettings
 from stonnx.runtime.tokenize import TextTokenizer
 from stonnx.testing import FakeEngine
 from stonnx.testing._tokenizers import build_tokenizer
 from tests.manifests import embedding_manifest, one_graph
+from tests.rerankers import write_reranker
 
 DIMENSION = 8
 MAX_TOKENS = 16
@@ -24,7 +27,10 @@ FAMILIES = ("wordpiece", "bpe", "unigram")
 
 
 def write_graph(path: Path, *, kind: str, vocab_size: int) -> None:
-    """Mean of table rows: ``free`` takes no mask, ``masked`` takes one, ``prompted`` skips the prompt."""
+    """Mean of table rows: ``free`` takes no mask, ``masked`` takes one.
+
+    ``prompted`` skips the prompt, and so does ``each_prompted``, with a length of its own for each row.
+    """
     table = np.random.default_rng(3).standard_normal((vocab_size, DIMENSION)).astype(np.float32)
     constants = {"table": table, "axis1": np.array([1], np.int64), "end": np.array([2**31], np.int64)}
     rows = ["rows", "tokens"]
@@ -57,6 +63,24 @@ def write_graph(path: Path, *, kind: str, vocab_size: int) -> None:
             helper.make_node("ReduceMean", ["text", "axis1"], ["sentence_embedding"], keepdims=0),
         ]
         constants |= {"axis0": np.array([0], np.int64), "prompt_length": np.array(0, np.int64)}
+    elif kind == "each_prompted":
+        inputs.append(helper.make_tensor_value_info("prompt_lengths", TensorProto.INT64, ["prompts"]))
+        nodes += [
+            helper.make_node("Shape", ["input_ids"], ["width1"], start=1, end=2),
+            helper.make_node("Squeeze", ["width1", "axis0"], ["width"]),
+            helper.make_node("Range", ["zero", "width", "one"], ["places"]),
+            helper.make_node("Unsqueeze", ["prompt_lengths", "axis1"], ["starts"]),
+            helper.make_node("GreaterOrEqual", ["places", "starts"], ["is_text"]),  # (prompts, tokens)
+            helper.make_node("Cast", ["is_text"], ["text2"], to=TensorProto.FLOAT),
+            helper.make_node("Unsqueeze", ["text2", "axis2"], ["text"]),
+            helper.make_node("Mul", ["vectors", "text"], ["kept"]),
+            helper.make_node("ReduceSum", ["kept", "axis1"], ["sum"], keepdims=0),
+            helper.make_node("ReduceSum", ["text", "axis1"], ["count"], keepdims=0),
+            helper.make_node("Div", ["sum", "count"], ["sentence_embedding"]),
+        ]
+        constants |= {"axis0": np.array([0], np.int64), "axis2": np.array([2], np.int64)}
+        constants |= {"zero": np.array(0, np.int64), "one": np.array(1, np.int64)}
+        constants |= {"prompt_lengths": np.array([0], np.int64)}
     else:
         nodes.append(helper.make_node("ReduceMean", ["vectors", "axis1"], ["sentence_embedding"], keepdims=0))
     used = {name for node in nodes for name in node.input}
@@ -90,6 +114,12 @@ VARIANTS = {
         graphs=one_graph("onnx/prompted.onnx", "input_ids", "prompt_length"),
         files=("onnx/prompted.onnx",),
     ),
+    "each_prompted": Variant(
+        name="each_prompted",
+        engine="onnxruntime",
+        graphs=one_graph("onnx/each_prompted.onnx", "input_ids", "prompt_lengths"),
+        files=("onnx/each_prompted.onnx",),
+    ),
 }
 
 
@@ -116,7 +146,7 @@ def make_artifact(tmp_path: Path, tokenizer_file: Callable[..., Path]) -> Callab
         folder = tmp_path / "artifact"
         file = tokenizer_file(family, folder)
         vocab_size = build_tokenizer(family).get_vocab_size()  # type: ignore[arg-type]
-        for kind in ("free", "masked", "prompted"):
+        for kind in ("free", "masked", "prompted", "each_prompted"):
             write_graph(folder / f"onnx/{kind}.onnx", kind=kind, vocab_size=vocab_size)
         fields: dict[str, object] = {
             "dimension": DIMENSION,
@@ -143,16 +173,22 @@ def fake_encoder(make_artifact: Callable[..., Artifact]) -> Callable[..., tuple[
         engine = FakeEngine(DIMENSION, error=error)
         spec = artifact.manifest.tower.tokenizer
         tokenizer = TextTokenizer(artifact.file(spec.file), max_tokens=spec.max_tokens)
-        encoder = Encoder(
+        pipeline = Pipeline(
             artifact,
             variant=artifact.variant(variant),
             engine=engine,
             tokenizer=tokenizer,
             settings=RunSettings(threads=streams, streams=streams),
         )
-        return encoder, engine
+        return Encoder(pipeline), engine
 
     return make
+
+
+@pytest.fixture
+def make_reranker(tmp_path: Path) -> Callable[..., Artifact]:
+    """Write the artifact of a reranker; see ``write_reranker``."""
+    return partial(write_reranker, tmp_path / "reranker")
 
 
 @pytest.fixture(params=FAMILIES)

@@ -6,15 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stonnx.runtime.batching import plan_batches, stack_rows
-from stonnx.runtime.tokenize import TokenRows
+from stonnx.runtime.batching import plan_batches, plan_rows
+from stonnx.runtime.token_rows import TokenRows, join_rows
 
 lengths_strategy = hnp.arrays(np.int64, st.integers(0, 80), elements=st.integers(0, 40))
 
 
-def rows_of(*rows: list[int]) -> TokenRows:
-    offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
-    return TokenRows(ids=np.array([i for row in rows for i in row], dtype=np.int32), offsets=offsets, truncated=0)
+def rows_of(lengths: list[int], prompt: int | None = None) -> TokenRows:
+    prompts = None if prompt is None else np.full(len(lengths), prompt)
+    return TokenRows(
+        ids=np.zeros(sum(lengths), dtype=np.int32),
+        offsets=np.cumsum([0, *lengths]),
+        truncated=0,
+        prompt_lengths=prompts,
+    )
 
 
 @given(lengths=lengths_strategy, batch_tokens=st.integers(1, 300), equal=st.booleans())
@@ -57,41 +62,6 @@ def test_a_row_over_the_budget_goes_alone():
     assert [batch.tolist() for batch in plan] == [[1], [0, 2]]
 
 
-def test_stack_equal_rows_needs_no_mask():
-    batch = stack_rows(rows_of([1, 2], [9], [3, 4]), np.array([2, 0]), pad_id=7, prompt_length=1)
-    assert batch.input_ids.tolist() == [[3, 4], [1, 2]]
-    assert batch.input_ids.dtype == np.int64
-    assert batch.attention_mask is None
-    assert batch.prompt_length == 1
-
-
-def test_stack_pads_at_the_end():
-    batch = stack_rows(rows_of([1, 2, 3], [9], [0, 0]), np.array([0, 1, 2]), pad_id=7, prompt_length=0)
-    assert batch.input_ids.tolist() == [[1, 2, 3], [9, 7, 7], [0, 0, 7]]
-    assert batch.attention_mask is not None
-    assert batch.attention_mask.tolist() == [[1, 1, 1], [1, 0, 0], [1, 1, 0]]
-    assert batch.attention_mask.dtype == np.int64
-
-
-@pytest.mark.parametrize("index", [[0], [0, 1]])
-def test_a_row_without_tokens_is_one_padding_token_in_any_company(index):
-    batch = stack_rows(rows_of([], [5]), np.array(index), pad_id=7, prompt_length=0)
-    assert batch.input_ids[0].tolist() == [7]
-    assert batch.attention_mask is None
-
-
-@given(lengths=lengths_strategy, equal=st.booleans())
-def test_stacked_rows_are_the_rows(lengths, equal):
-    rows = rows_of(*[list(range(1, 1 + n)) for n in lengths])
-    for index in plan_batches(rows.lengths, batch_tokens=64, equal_lengths=equal):
-        batch = stack_rows(rows, index, pad_id=0, prompt_length=0)
-        assert not (equal and batch.attention_mask is not None)
-        for ids, row in zip(batch.input_ids, index, strict=True):
-            expected = np.zeros(batch.input_ids.shape[1], np.int64)
-            expected[: lengths[row]] = np.arange(1, 1 + lengths[row])
-            assert ids.tolist() == expected.tolist()
-
-
 @given(lengths=lengths_strategy, batch_tokens=st.integers(1, 300), equal=st.booleans(), streams=st.integers(2, 5))
 def test_streams_take_the_largest_area_first(lengths, batch_tokens, equal, streams):
     plan = plan_batches(lengths, batch_tokens=batch_tokens, equal_lengths=equal, streams=streams)
@@ -106,3 +76,19 @@ def test_few_rows_are_shared_among_streams(equal):
     plan = plan_batches(np.full(32, 20), batch_tokens=1024, equal_lengths=equal, streams=4)
     assert [len(batch) for batch in plan] == [8, 8, 8, 8]
     assert len(plan_batches(np.full(3, 20), batch_tokens=1024, equal_lengths=equal, streams=4)) == 1
+
+
+@pytest.mark.parametrize("one", [True, False])
+def test_prompts_share_batches_where_the_graph_takes_a_length_for_each_row(one):
+    rows = join_rows([rows_of([5, 9], 3), rows_of([9, 5]), rows_of([5], 3)])
+    plan = plan_rows(rows, batch_tokens=100, equal_lengths=True, streams=1, one_prompt_length=one)
+    assert sorted(np.concatenate(plan).tolist()) == [0, 1, 2, 3, 4]
+    prompts = [set(rows.prompt_lengths[batch].tolist()) for batch in plan]
+    assert sorted(map(len, prompts)) == ([1, 1, 1, 1] if one else [2, 2])
+
+
+def test_without_prompts_the_plan_is_that_of_the_lengths():
+    rows = rows_of([5, 9, 5, 7, 1])
+    plan = plan_rows(rows, batch_tokens=16, equal_lengths=False, streams=2, one_prompt_length=True)
+    expected = plan_batches(rows.lengths, batch_tokens=16, equal_lengths=False, streams=2)
+    assert [batch.tolist() for batch in plan] == [batch.tolist() for batch in expected]

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stonnx.runtime.buckets import bucket_batch, bucket_rows, bucket_tokens
-from stonnx.runtime.engines.base import Batch
+from stonnx.runtime.buckets import Buckets, bucket_rows, bucket_tokens
 from stonnx.testing import FakeEngine
 
 rows_up_to_2000 = st.integers(1, 2000)
@@ -50,40 +49,61 @@ def test_heights_are_few_and_waste_is_bounded(rows):
 
 
 @st.composite
-def batches(draw):
+def runs(draw):
+    """The feeds of a run, padded on the left or on the right, and which."""
     rows, tokens = draw(st.integers(1, 40)), draw(st.integers(1, 70))
+    side = draw(st.sampled_from(["right", "left"]))
     lengths = np.array(draw(st.lists(st.integers(1, tokens), min_size=rows, max_size=rows)))[:, None]
-    mask = (np.arange(tokens) < lengths).astype(np.int64)
+    columns = np.arange(tokens)
+    mask = (columns < lengths if side == "right" else columns >= tokens - lengths).astype(np.int64)
     ids = np.random.default_rng(draw(st.integers(0, 99))).integers(1, 50, (rows, tokens)) * mask
-    masked = draw(st.booleans())
-    return Batch(input_ids=ids, attention_mask=mask if masked else None, prompt_length=draw(st.integers(0, 3)))
+    feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": ids % 2}
+    prompts = {
+        "prompt_length": np.array(draw(st.integers(0, 3))),
+        "prompt_lengths": np.array(draw(st.lists(st.integers(0, 3), min_size=rows, max_size=rows))),
+    }
+    name = draw(st.sampled_from([None, *prompts]))
+    return feeds | ({} if name is None else {name: prompts[name]}), side
 
 
-@given(batches())
-def test_the_parts_are_the_batch(batch):
-    parts = list(bucket_batch(batch, limit=64, pad_id=99, widen=True))
-    rows, tokens = batch.input_ids.shape
+@given(runs())
+def test_the_parts_are_the_run(run):
+    feeds, side = run
+    parts = list(Buckets(limit=64, pad_id=99, padding_side=side).parts(feeds))
+    rows, tokens = feeds["input_ids"].shape
     assert [i for part, _ in parts for i in range(rows)[part]] == list(range(rows))
     for part, padded in parts:
         real = part.stop - part.start
-        assert padded.input_ids.shape == padded.attention_mask.shape
-        assert padded.input_ids.shape[1] == bucket_tokens(tokens, limit=64)
-        assert padded.prompt_length == batch.prompt_length
-        np.testing.assert_array_equal(padded.input_ids[:real, :tokens], batch.input_ids[part])
-        assert (padded.input_ids[:, tokens:] == 99).all()
-        assert (padded.attention_mask[:, tokens:] == 0).all()
-        assert (padded.attention_mask.sum(axis=1) > 0).all()
+        ids, mask = padded["input_ids"], padded["attention_mask"]
+        width = ids.shape[1]
+        assert width == bucket_tokens(tokens, limit=64)
+        assert {len(values) for values in padded.values() if values.shape} == {len(ids)}
+        old, new = (slice(tokens), slice(tokens, None))
+        if side == "left":
+            old, new = slice(width - tokens, None), slice(width - tokens)
+        for name in ("input_ids", "attention_mask", "token_type_ids"):
+            np.testing.assert_array_equal(padded[name][:real, old], feeds[name][part])
+        assert (ids[:, new] == 99).all()
+        assert (mask[:, new] == 0).all()
+        assert (mask.sum(axis=1) > 0).all()
 
 
-@given(batches())
-def test_results_are_those_of_the_batch(batch):
+@given(runs())
+def test_results_are_those_of_the_run(run):
+    feeds, side = run
     engine = FakeEngine()
-    expected = engine.run(batch)
-    for part, padded in bucket_batch(batch, limit=512, pad_id=0, widen=True):
-        np.testing.assert_allclose(engine.run(padded)[: part.stop - part.start], expected[part], atol=1e-6)
+    (expected,) = engine.run(feeds, ["sentence_embedding"])
+    for part, padded in Buckets(limit=512, pad_id=0, padding_side=side).parts(feeds):
+        (found,) = engine.run(padded, ["sentence_embedding"])
+        np.testing.assert_allclose(found[: part.stop - part.start], expected[part], atol=1e-6)
 
 
 def test_without_a_mask_rows_keep_their_width():
-    batch = Batch(input_ids=np.arange(21).reshape(3, 7))
-    shapes = [padded.input_ids.shape for _, padded in bucket_batch(batch, limit=512, pad_id=0, widen=False)]
-    assert shapes == [(2, 7), (1, 7)]
+    parts = Buckets(limit=512, pad_id=0).parts({"input_ids": np.arange(21).reshape(3, 7)})
+    assert [padded["input_ids"].shape for _, padded in parts] == [(2, 7), (1, 7)]
+
+
+def test_one_prompt_length_for_all_stays_one():
+    feeds = {"input_ids": np.arange(21).reshape(3, 7), "prompt_lengths": np.array([2])}
+    parts = Buckets(limit=512, pad_id=0).parts(feeds)
+    assert [padded["prompt_lengths"].tolist() for _, padded in parts] == [[2], [2]]

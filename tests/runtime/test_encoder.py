@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from stonnx.errors import ArtifactError, RunError, UsageError
-from stonnx.runtime import encoder as encoder_module
 
 TEXTS = ["hello world", "", "of and to in is a", "今天是周五啦", "hello world", "a" * 60, "x y", "ab ba", "world " * 9]
 VARIANTS = ("fp32", "portable")
@@ -30,36 +29,35 @@ def test_a_batch_equals_its_texts_alone_in_input_order(fake_encoder, family, var
 def test_equal_lengths_are_honoured(fake_encoder):
     encoder, engine = fake_encoder("fp32")
     encoder.encode(TEXTS)
-    assert all(batch.attention_mask is None for batch in engine.batches)
-    areas = [batch.input_ids.size for batch in engine.batches]
-    assert sum(areas) == len(encoder._tokenizer.rows(TEXTS).ids)
+    assert all(set(feeds) == {"input_ids"} for feeds in engine.runs)
+    areas = [feeds["input_ids"].size for feeds in engine.runs]
+    assert sum(areas) == len(encoder._pipeline.tokenizer.rows(TEXTS).ids)
 
 
 def test_padding_where_the_graph_takes_a_mask(fake_encoder):
     encoder, engine = fake_encoder("portable")
     encoder.encode(["a b c d e f g h", "a b c d e f g"])
-    (batch,) = engine.batches
-    assert batch.input_ids.shape == (2, 10)
-    assert batch.attention_mask is not None
-    assert batch.attention_mask.sum() == 19
+    (feeds,) = engine.runs
+    assert feeds["input_ids"].shape == (2, 10)
+    assert feeds["attention_mask"].sum() == 19
 
 
 def test_batch_tokens_bound_the_area(fake_encoder):
     encoder, engine = fake_encoder("portable")
     encoder.encode(["a b c d"] * 50, batch_tokens=24)
-    assert max(batch.input_ids.size for batch in engine.batches) <= 24
+    assert max(feeds["input_ids"].size for feeds in engine.runs) <= 24
 
 
 def test_equal_texts_are_computed_each_time(fake_encoder):
     encoder, engine = fake_encoder()
     encoder.encode(["hello"] * 50)
-    assert sum(len(batch.input_ids) for batch in engine.batches) == 50
+    assert sum(len(feeds["input_ids"]) for feeds in engine.runs) == 50
 
 
 def test_windows_do_not_show(fake_encoder, monkeypatch):
     encoder, _ = fake_encoder()
     whole = encoder.encode(TEXTS)
-    monkeypatch.setattr(encoder_module, "_WINDOW_TEXTS", 2)
+    monkeypatch.setattr("stonnx.runtime.encoder.WINDOW_TEXTS", 2)
     np.testing.assert_allclose(encoder.encode(TEXTS), whole, atol=1e-6)
 
 
@@ -111,7 +109,7 @@ def test_what_is_no_text_is_named(fake_encoder, texts, message):
     encoder, engine = fake_encoder()
     with pytest.raises(UsageError, match=message):
         encoder.encode(texts)
-    assert engine.batches == []
+    assert engine.runs == []
 
 
 def test_lone_surrogates_are_encoded_as_replacement_characters(fake_encoder):
@@ -178,13 +176,13 @@ def test_default_prompt(fake_encoder):
 def test_prompt_length_goes_to_graphs_that_leave_the_prompt_out(fake_encoder):
     encoder, engine = fake_encoder("prompted")
     encoder.encode(["world", "hello world"], prompt_name="query")
-    assert {batch.prompt_length for batch in engine.batches} == {2}  # [CLS] on
-    engine.batches.clear()
+    assert {int(feeds["prompt_length"]) for feeds in engine.runs} == {2}  # [CLS] on
+    engine.runs.clear()
     encoder.encode("world")
-    assert engine.batches[0].prompt_length == 0
+    assert engine.runs[0]["prompt_length"] == 0
     other, other_engine = fake_encoder("fp32")
     other.encode("world", prompt_name="query")
-    assert other_engine.batches[0].prompt_length == 0
+    assert "prompt_length" not in other_engine.runs[0]
 
 
 def test_truncate_dim_then_normalize(fake_encoder):
@@ -220,7 +218,7 @@ def test_batch_tokens_out_of_range(fake_encoder, bad):
 
 def test_a_vector_of_zeros_stays_zero(fake_encoder):
     encoder, engine = fake_encoder()
-    engine.run = lambda batch: np.zeros((len(batch.input_ids), 8), np.float32)
+    engine.run = lambda feeds, _: (np.zeros((len(feeds["input_ids"]), 8), np.float32),)
     assert not encoder.encode(["hello"], normalize=True).any()
 
 

@@ -14,7 +14,6 @@ import pytest
 from stonnx import Encoder
 from stonnx.errors import ArtifactError, RunError, UsageError
 from stonnx.runtime.engines import open_engine
-from stonnx.runtime.engines.base import Batch
 
 pytest.importorskip("onnxruntime")
 
@@ -66,7 +65,7 @@ assert os.waitpid(child, 0)[1] == 0
 def test_a_file_that_changed_before_the_fork_is_noticed(make_artifact):
     artifact = make_artifact()
     encoder = Encoder.load(artifact, threads=2)
-    encoder._engine.lost_in_fork = True
+    encoder.engine.lost_in_fork = True
     path = artifact.path / "onnx/free.onnx"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -80,12 +79,13 @@ def test_an_engine_that_is_lost_says_so(both_engines, engine, threads):
     pytest.importorskip(engine)
     variant = both_engines.variant({"onnxruntime": "portable", "openvino": "openvino"}[engine])
     opened = open_engine(variant, both_engines, threads=threads)
-    batch = Batch(input_ids=np.array([[1, 2]]))
-    opened.run(batch)
+    ids = np.array([[1, 2]])
+    feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    opened.run(feeds, ["sentence_embedding"])
     opened.after_fork()  # what a child does
     assert opened.lost_in_fork
     with pytest.raises(RunError, match="forked"):
-        opened.run(batch)
+        opened.run(feeds, ["sentence_embedding"])
     opened.close()
 
 

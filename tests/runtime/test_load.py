@@ -5,6 +5,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnx
 import pytest
 
 from stonnx import Encoder
@@ -12,7 +13,6 @@ from stonnx.artifact import Artifact, Fidelity, file_entries, write_manifest
 from stonnx.compile import convert
 from stonnx.errors import ArtifactError, MissingExtraError, RunError, UnsupportedModelError, UsageError
 from stonnx.runtime import engines, usable_cores
-from stonnx.runtime.engines.base import Batch
 from stonnx.runtime.engines.onnxruntime import OnnxRuntimeEngine
 from stonnx.runtime.loading import choose_variant
 from stonnx.testing import TinyModel, make_tiny_model
@@ -179,6 +179,21 @@ def test_auto_leaves_out_what_the_cpu_cannot_run(make_artifact, monkeypatch):
     assert choose_variant(artifact, "auto").name == "portable"
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"device": "cuda"}, "nothing on the device 'cuda'"), ({"layout": "packed"}, "no packed rows")],
+)
+def test_what_no_engine_of_ours_does_is_refused_and_left_out_by_auto(make_artifact, change, message):
+    fp32, portable, *_ = make_artifact().manifest.variants
+    graph = dataclasses.replace(fp32.graph, layout=change.get("layout", fp32.graph.layout))
+    asked = dataclasses.replace(fp32, device=change.get("device", "cpu"), graphs=(graph,))
+    artifact = make_artifact(variants=(asked, portable))
+    with pytest.raises(UnsupportedModelError, match=message):
+        Encoder.load(artifact, variant="fp32")
+    with Encoder.load(artifact, threads=1) as encoder:
+        assert encoder.variant.name == "portable"
+
+
 def test_auto_is_never_below_high(make_artifact, monkeypatch):
     with_cpu(monkeypatch, "avx2")
     fp32 = make_artifact().manifest.variants[0]
@@ -216,35 +231,39 @@ def test_a_hostile_manifest_is_refused_before_the_engine_sees_it(make_artifact, 
 
 
 class TestEngine:
-    def open(self, artifact, graph="free", inputs=("input_ids",)):
-        return OnnxRuntimeEngine(artifact.file(f"onnx/{graph}.onnx"), inputs=inputs, threads=1, optimize=False)
+    def open(self, artifact, graph="free"):
+        return OnnxRuntimeEngine(artifact.file(f"onnx/{graph}.onnx"), threads=1, optimize=False)
+
+    def run(self, engine, rows, **feeds):
+        (vectors,) = engine.run({"input_ids": np.array(rows), **feeds}, ["sentence_embedding"])
+        return vectors
 
     def test_output(self, make_artifact):
         engine = self.open(make_artifact())
-        vectors = engine.run(Batch(input_ids=np.array([[1, 2, 3], [4, 5, 6]])))
+        vectors = self.run(engine, [[1, 2, 3], [4, 5, 6]])
         assert (vectors.shape, vectors.dtype) == ((2, 8), np.float32)
         assert engine.version
 
-    def test_mask_and_types_are_made_up_when_the_batch_has_none(self, make_artifact):
+    def test_outputs_come_in_the_order_in_which_they_were_asked_for(self, make_artifact):
         artifact = make_artifact()
-        masked = self.open(artifact, "masked", ("input_ids", "attention_mask", "token_type_ids"))
-        batch = Batch(input_ids=np.array([[1, 2, 3], [4, 5, 6]]))
-        np.testing.assert_allclose(masked.run(batch), self.open(artifact).run(batch), atol=1e-6)
-        padded = Batch(input_ids=np.array([[1, 2, 9]]), attention_mask=np.array([[1, 1, 0]]))
-        short = Batch(input_ids=np.array([[1, 2]]))
-        np.testing.assert_allclose(masked.run(padded), masked.run(short), atol=1e-6)
+        model = onnx.load(artifact.file("onnx/free.onnx"))
+        model.graph.output.append(onnx.helper.make_tensor_value_info("vectors", onnx.TensorProto.FLOAT, None))
+        onnx.save(model, artifact.file("onnx/free.onnx"))
+        feeds = {"input_ids": np.array([[1, 2, 3], [4, 5, 6]])}
+        vectors, means = self.open(artifact).run(feeds, ["vectors", "sentence_embedding"])
+        np.testing.assert_allclose(vectors.mean(axis=1), means, atol=1e-6)
 
     def test_a_failing_run_is_a_run_error(self, make_artifact):
         with pytest.raises(RunError, match="failed on a batch of 1 x 2 tokens"):
-            self.open(make_artifact()).run(Batch(input_ids=np.array([[1, 10**6]])))
+            self.run(self.open(make_artifact()), [[1, 10**6]])
 
     def test_a_graph_fed_wrongly_is_a_run_error(self, make_artifact):
         with pytest.raises(RunError, match="attention_mask"):
-            self.open(make_artifact(), "masked").run(Batch(input_ids=np.array([[1]])))
+            self.run(self.open(make_artifact(), "masked"), [[1]])
 
-    def test_an_unknown_input_name(self, make_artifact):
-        with pytest.raises(ArtifactError, match="'pixels'"):
-            self.open(make_artifact(), inputs=("pixels",)).run(Batch(input_ids=np.array([[1]])))
+    def test_an_output_that_is_not_there_is_a_run_error(self, make_artifact):
+        with pytest.raises(RunError, match="scores"):
+            self.open(make_artifact()).run({"input_ids": np.array([[1]])}, ["scores"])
 
     @pytest.mark.parametrize("content", [b"", b"not onnx", None])
     def test_a_damaged_graph_is_an_artifact_error(self, make_artifact, content):
@@ -259,7 +278,7 @@ class TestEngine:
         engine.close()
         engine.close()
         with pytest.raises(RunError, match="closed"):
-            engine.run(Batch(input_ids=np.array([[1]])))
+            self.run(engine, [[1]])
 
 
 def test_onnxruntime_takes_no_options(make_artifact):

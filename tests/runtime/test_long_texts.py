@@ -115,7 +115,9 @@ def test_little_of_a_long_text_is_tokenized(text, monkeypatch):
     seen = []
     encode = TextTokenizer._encode_one
     monkeypatch.setattr(
-        TextTokenizer, "_encode_one", lambda self, given: (seen.append(len(given)), encode(self, given))[1]
+        TextTokenizer,
+        "_encode_one",
+        lambda self, given, **options: (seen.append(len(given)), encode(self, given, **options))[1],
     )
     found = early.rows([text])
     assert sum(seen) < 1000

@@ -14,19 +14,20 @@ import pytest
 
 from stonnx import Encoder
 from stonnx.artifact import Artifact
-from stonnx.artifact.machine import cpu_features
-from stonnx.checkpoint.spec import Normalize, Pooling
 from stonnx.compile import convert
 from stonnx.errors import ArtifactError, MissingExtraError, RunError, UnsupportedModelError
+from stonnx.graph.modules import Normalize, Pooling
+from stonnx.machine import cpu_features
 from stonnx.runtime.engines import open_engine
 from stonnx.runtime.engines._openvino_package import compile_settings
-from stonnx.runtime.engines.base import Batch
 from stonnx.testing import TinyModel, make_tiny_model
 from tests.manifests import one_graph
 
 pytest.importorskip("openvino")
 pytest.importorskip("onnxruntime")
 
+MASKED = ("input_ids", "attention_mask", "token_type_ids")
+INPUTS = {"bert": MASKED, "mpnet": MASKED[:2]}
 BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
@@ -34,12 +35,18 @@ def on_openvino(artifact, variant="portable", **changes):
     return dataclasses.replace(artifact.variant(variant), name="openvino", engine="openvino", **changes)
 
 
-def padded_batch(lengths, seed=0, **options):
+def padded_feeds(lengths, seed=0, inputs=MASKED, **prompts):
     """Rows of these many random tokens, padded at the end."""
     lengths = np.array(lengths)[:, None]
     mask = (np.arange(lengths.max()) < lengths).astype(np.int64)
     ids = np.random.default_rng(seed).integers(5, 40, mask.shape) * mask
-    return Batch(input_ids=ids, attention_mask=None if mask.all() else mask, **options)
+    feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    return {name: feeds[name] for name in inputs} | prompts
+
+
+def embed(engine, feeds):
+    (vectors,) = engine.run(feeds, ["sentence_embedding"])
+    return vectors
 
 
 @pytest.fixture
@@ -63,19 +70,19 @@ def tiny(tmp_path):
 @pytest.mark.parametrize("lengths", [[1], [7], [8, 8, 8], [12, 7, 1], [33, 33, 20, 9, 9, 2, 1], [48] * 5])
 def test_the_numbers_are_those_of_onnxruntime(tiny, family, lengths):
     _, openvino, onnxruntime = tiny(family=family)
-    batch = padded_batch(lengths)
-    found = openvino.run(batch)
+    batch = padded_feeds(lengths, inputs=INPUTS[family])
+    found = embed(openvino, batch)
     assert (found.dtype, found.shape) == (np.float32, (len(lengths), 32))
-    np.testing.assert_allclose(found, onnxruntime.run(batch), atol=1e-6)
+    np.testing.assert_allclose(found, embed(onnxruntime, batch), atol=1e-6)
 
 
 def test_batch_equals_single(tiny):
     _, openvino, _ = tiny()
     lengths = [20, 17, 17, 9, 8, 3, 1]
-    batch = padded_batch(lengths)
-    together = openvino.run(batch)
+    batch = padded_feeds(lengths)
+    together = embed(openvino, batch)
     for row, length in enumerate(lengths):
-        alone = openvino.run(Batch(input_ids=batch.input_ids[row : row + 1, :length]))
+        alone = embed(openvino, {name: values[row : row + 1, :length] for name, values in batch.items()})
         np.testing.assert_allclose(alone[0], together[row], atol=1e-6)
 
 
@@ -84,16 +91,16 @@ def test_padding_stays_within_the_position_table(tiny, family):
     artifact, openvino, onnxruntime = tiny(family=family, positions=61)
     longest = artifact.manifest.tower.tokenizer.max_tokens
     assert longest % 8 != 0
-    batch = padded_batch([longest - 2, longest - 3])  # MPNet's positions begin at 2
-    np.testing.assert_allclose(openvino.run(batch), onnxruntime.run(batch), atol=1e-6)
+    batch = padded_feeds([longest - 2, longest - 3], inputs=INPUTS[family])  # MPNet's positions begin at 2
+    np.testing.assert_allclose(embed(openvino, batch), embed(onnxruntime, batch), atol=1e-6)
 
 
 def test_the_prompt_is_left_out_where_the_graph_says_so(tiny):
     _, openvino, onnxruntime = tiny(head=(Pooling(modes=("mean",), include_prompt=False), Normalize()))
-    batches = [padded_batch([12, 9, 6], prompt_length=length) for length in (3, 0)]
-    found = [openvino.run(batch) for batch in batches]
+    batches = [padded_feeds([12, 9, 6], prompt_lengths=np.array(lengths)) for lengths in ([3], [0], [2, 0, 1])]
+    found = [embed(openvino, batch) for batch in batches]
     for vectors, batch in zip(found, batches, strict=True):
-        np.testing.assert_allclose(vectors, onnxruntime.run(batch), atol=1e-6)
+        np.testing.assert_allclose(vectors, embed(onnxruntime, batch), atol=1e-6)
     assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
@@ -113,38 +120,38 @@ def test_a_graph_without_a_mask_runs_as_well(make_artifact):
     artifact = make_artifact()
     engine = open_engine(on_openvino(artifact, "fp32"), artifact, threads=1)
     expected = open_engine(artifact.variant("fp32"), artifact, threads=1)
-    batch = padded_batch([5, 5, 5])
-    np.testing.assert_allclose(engine.run(batch), expected.run(batch), atol=1e-6)
+    batch = padded_feeds([5, 5, 5], inputs=("input_ids",))
+    np.testing.assert_allclose(embed(engine, batch), embed(expected, batch), atol=1e-6)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_several_threads_may_run_it(make_artifact, threads):
     artifact = make_artifact()
     engine = open_engine(on_openvino(artifact), artifact, threads=threads)
-    batches = [padded_batch([1 + seed % 12, 3, 1], seed) for seed in range(24)]
-    expected = [engine.run(batch) for batch in batches]
+    batches = [padded_feeds([1 + seed % 12, 3, 1], seed) for seed in range(24)]
+    expected = [embed(engine, batch) for batch in batches]
     with ThreadPoolExecutor(4) as pool:
-        for found, want in zip(pool.map(engine.run, batches * 3), expected * 3, strict=True):
+        for found, want in zip(pool.map(embed, [engine] * 72, batches * 3), expected * 3, strict=True):
             np.testing.assert_array_equal(found, want)
 
 
 def test_a_closed_engine_says_so(make_artifact):
     artifact = make_artifact()
     engine = open_engine(on_openvino(artifact), artifact, threads=1)
-    engine.run(padded_batch([2]))
+    embed(engine, padded_feeds([2]))
     engine.close()
     engine.close()
     with pytest.raises(RunError, match="closed"):
-        engine.run(padded_batch([2]))
+        embed(engine, padded_feeds([2]))
 
 
 def test_a_failed_run_is_named_and_does_not_spoil_the_next(tiny):
     _, openvino, _ = tiny(positions=32)
-    before = openvino.run(padded_batch([4]))
+    before = embed(openvino, padded_feeds([4]))
     with pytest.raises(RunError, match=r"OpenVINO .* failed on a batch of 2 x 90 tokens: \[CPU\] \w") as caught:
-        openvino.run(padded_batch([90, 90]))
+        embed(openvino, padded_feeds([90, 90]))
     assert "Exception from" not in caught.value.message
-    np.testing.assert_array_equal(openvino.run(padded_batch([4])), before)
+    np.testing.assert_array_equal(embed(openvino, padded_feeds([4])), before)
 
 
 def test_a_damaged_graph_is_named(make_artifact):

@@ -13,10 +13,9 @@ import pytest
 
 from stonnx import Encoder
 from stonnx.errors import RunError, UsageError
-from stonnx.runtime import encoder as encoder_module
 from stonnx.runtime import usable_cores
 from stonnx.runtime.batching import DEFAULT_BATCH_TOKENS
-from stonnx.runtime.streams import RunSettings, Workers, one_ahead, run_settings
+from stonnx.runtime.streams import RunSettings, Workers, map_ahead, run_settings
 
 TEXTS = [f"{'of and to '[: i % 9]}{'world ' * (i % 14)}{i}" for i in range(60)]
 TUNED = RunSettings(threads=6, streams=3, batch_tokens=512)
@@ -62,7 +61,7 @@ def test_more_streams_than_threads():
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_every_job_once(count):
-    workers = Workers(count)
+    workers = Workers(count, owner="Encoder")
     assert sorted(workers.run(lambda n: n * n, iter(range(200)))) == [n * n for n in range(200)]
     assert list(workers.run(lambda n: n, iter(()))) == []
     workers.close()
@@ -70,11 +69,13 @@ def test_every_job_once(count):
 
 
 def test_one_worker_is_the_calling_thread():
-    assert set(Workers(1).run(lambda _: threading.get_ident(), iter(range(3)))) == {threading.get_ident()}
+    assert set(Workers(1, owner="Encoder").run(lambda _: threading.get_ident(), iter(range(3)))) == {
+        threading.get_ident()
+    }
 
 
 def test_as_many_at_a_time_as_there_are_workers_whoever_asks():
-    workers = Workers(3)
+    workers = Workers(3, owner="Encoder")
     lock, running, most = threading.Lock(), 0, 0
     together = threading.Barrier(3)
 
@@ -99,7 +100,7 @@ def test_as_many_at_a_time_as_there_are_workers_whoever_asks():
 
 
 def test_jobs_are_drawn_when_there_is_room_for_them():
-    workers = Workers(2)
+    workers = Workers(2, owner="Encoder")
     drawn = []
     results = workers.run(lambda n: n, (drawn.append(n) or n for n in range(100)))
     next(results)
@@ -111,7 +112,7 @@ def test_jobs_are_drawn_when_there_is_room_for_them():
 
 @pytest.mark.parametrize("error", [RunError("no"), KeyboardInterrupt(), MemoryError()])
 def test_an_error_comes_as_it_is_and_ends_the_rest(error):
-    workers = Workers(2)
+    workers = Workers(2, owner="Encoder")
     begun = []
     gate = threading.Event()
 
@@ -136,7 +137,7 @@ def test_an_error_comes_as_it_is_and_ends_the_rest(error):
 
 
 def test_an_interrupted_caller_waits_for_what_runs_and_gives_up_the_rest():
-    workers = Workers(2)
+    workers = Workers(2, owner="Encoder")
     finished = []
     results = workers.run(finished.append, iter(range(100)))
     next(results)
@@ -150,7 +151,7 @@ def test_an_interrupted_caller_waits_for_what_runs_and_gives_up_the_rest():
 
 
 def test_closed_workers():
-    workers = Workers(2)
+    workers = Workers(2, owner="Encoder")
     workers.close()
     with pytest.raises(UsageError, match="closed"):
         list(workers.run(lambda n: n, iter([7])))
@@ -162,12 +163,12 @@ def test_threads_that_cannot_be_started(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(RunError, match="can't start new thread"):
-        list(Workers(2).run(lambda n: n, iter([7])))
+        list(Workers(2, owner="Encoder").run(lambda n: n, iter([7])))
 
 
 def test_dropped_workers_leave_no_threads():
     before = threading.active_count()
-    workers = Workers(3)
+    workers = Workers(3, owner="Encoder")
     list(workers.run(lambda n: n, iter(range(9))))
     threads = [thread for thread in threading.enumerate() if thread.name.startswith("stonnx-stream")]
     assert threads
@@ -184,7 +185,7 @@ def test_streams_do_not_show(fake_encoder, variant, streams):
     single, _ = fake_encoder(variant)
     several, engine = fake_encoder(variant, streams=streams)
     np.testing.assert_allclose(several.encode(TEXTS), single.encode(TEXTS), atol=1e-6)
-    assert len(engine.batches) > 1
+    assert len(engine.runs) > 1
     np.testing.assert_array_equal(several.encode("hello"), single.encode("hello"))
     several.close()
 
@@ -192,10 +193,10 @@ def test_streams_do_not_show(fake_encoder, variant, streams):
 def test_few_texts_are_shared_among_streams(fake_encoder):
     several, engine = fake_encoder(streams=2)
     several.encode(["of and to in is"] * 40)  # 280 tokens: far below the budget
-    assert [batch.input_ids.shape for batch in engine.batches] == [(20, 7), (20, 7)]
-    engine.batches.clear()
+    assert [feeds["input_ids"].shape for feeds in engine.runs] == [(20, 7), (20, 7)]
+    engine.runs.clear()
     several.encode(["of and"] * 4)
-    assert len(engine.batches) == 1  # not worth sharing
+    assert len(engine.runs) == 1  # not worth sharing
     several.close()
 
 
@@ -263,39 +264,44 @@ assert os.waitpid(child, 0)[1] == 0
     assert done.returncode == 0, done.stderr
 
 
-def test_one_ahead_is_the_same_items():
-    assert list(one_ahead(iter(range(5)))) == [0, 1, 2, 3, 4]
-    assert list(one_ahead(iter(()))) == []
-    assert list(one_ahead(iter([None, 0]))) == [None, 0]
+def test_ahead_the_results_are_the_same():
+    for items in (range(5), range(2), range(1), ()):
+        assert list(map_ahead(lambda n: n * n, iter(items))) == [n * n for n in items]
+    assert list(map_ahead(lambda n: n, [None, 0, None])) == [None, 0, None]
 
 
-def test_one_ahead_makes_one_item_in_another_thread_and_no_more():
-    made = []
+def test_ahead_one_result_is_made_in_another_thread_and_no_more():
+    drawn, made = [], []
     second = threading.Event()
 
-    def items():
-        for number in range(5):
-            made.append((number, threading.get_ident()))
-            if number == 1:
-                second.set()
-            yield number
+    def make(number):
+        made.append((number, threading.get_ident()))
+        if number == 1:
+            second.set()
+        return number
 
-    ahead = one_ahead(items())
+    ahead = map_ahead(make, (drawn.append(threading.get_ident()) or n for n in range(5)))
     assert next(ahead) == 0
     assert second.wait(timeout=30)  # made although nobody asked
     assert [number for number, _ in made] == [0, 1]
     assert threading.get_ident() not in {thread for _, thread in made}
+    assert drawn == [threading.get_ident()] * 2  # the caller's own iterator stays in the caller's thread
     ahead.close()
-    assert len(made) == 2
+    assert len(made) == len(drawn) == 2
 
 
-def test_one_ahead_raises_in_its_place():
-    def items():
-        yield 1
-        raise RunError("no")
+def test_a_single_item_needs_no_thread():
+    assert list(map_ahead(lambda _: threading.get_ident(), [0])) == [threading.get_ident()]
 
-    ahead = one_ahead(items())
-    assert next(ahead) == 1
+
+def test_ahead_a_failure_comes_in_its_place():
+    def make(number):
+        if number == 2:
+            raise RunError("no")
+        return number
+
+    ahead = map_ahead(make, range(4))
+    assert [next(ahead), next(ahead)] == [0, 1]
     with pytest.raises(RunError, match="no"):
         next(ahead)
 
@@ -304,7 +310,7 @@ def test_one_ahead_raises_in_its_place():
 def test_windows_do_not_show_in_streams(fake_encoder, monkeypatch, streams):
     encoder, _ = fake_encoder(streams=streams)
     whole = encoder.encode(TEXTS)
-    monkeypatch.setattr(encoder_module, "_WINDOW_TEXTS", 7)
+    monkeypatch.setattr("stonnx.runtime.encoder.WINDOW_TEXTS", 7)
     np.testing.assert_allclose(encoder.encode(TEXTS), whole, atol=1e-6)
     assert encoder.truncated_texts % 2 == 0
     assert encoder.truncated_texts > 0

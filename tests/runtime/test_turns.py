@@ -25,14 +25,14 @@ def test_callers_of_one_stream_take_turns(fake_encoder):
     encoder, engine = fake_encoder()
     run, most, running, lock = engine.run, 0, 0, threading.Lock()
 
-    def counted(batch):
+    def counted(feeds, outputs):
         nonlocal most, running
         with lock:
             running += 1
             most = max(most, running)
         time.sleep(0.002)
         try:
-            return run(batch)
+            return run(feeds, outputs)
         finally:
             with lock:
                 running -= 1
@@ -66,7 +66,7 @@ def test_turns_come_in_the_order_of_arrival():
 
 
 def test_a_caller_that_stops_early_or_fails_holds_nobody_up():
-    workers = Workers(1)
+    workers = Workers(1, owner="Encoder")
     unfinished = workers.run(lambda n: n, iter(range(10)))
     assert next(unfinished) == 0  # and it is never asked again
 
@@ -111,7 +111,7 @@ def test_one_who_is_interrupted_while_waiting_passes_the_turn_on(monkeypatch, ha
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_turn_that_was_held_at_a_fork_does_not_hang_the_child():
-    workers, begun, go_on = Workers(1), threading.Event(), threading.Event()
+    workers, begun, go_on = Workers(1, owner="Encoder"), threading.Event(), threading.Event()
 
     def job(_):
         begun.set()

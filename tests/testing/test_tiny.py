@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stonnx.checkpoint import Dense, LayerNorm, Normalize, Pooling, read_model, resolve_source
+from stonnx.checkpoint import read_model, resolve_source
+from stonnx.graph.modules import Dense, LayerNorm, Normalize, Pooling
 from stonnx.testing import TinyModel, make_tiny_model
 
 TEXTS = ["今天是周五啦，明天就是周末啦", "Hello world, the text 42!", "zq", ""]

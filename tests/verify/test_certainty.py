@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stonnx.artifact import Fidelity, classify
+from stonnx.artifact import Fidelity, ScoreFidelity, classify
 from stonnx.artifact.fidelity_class import BOUNDS
 from stonnx.verify.certainty import broken_bounds, is_sure, settled_class
 from stonnx.verify.metrics import Comparison, compare
+from stonnx.verify.score_metrics import ScoreComparison
 
 
 def comparison(*, mean=0.9995, low=0.995, overlap=0.98, mean_error=0.0, overlap_error=0.0):
@@ -94,3 +95,19 @@ def test_standard_errors():
     assert (alike.cosine_error, alike.overlap_error) == (pytest.approx(0, abs=1e-15), 0)
     one = compare(reference[:1], reference[:1])
     assert (one.cosine_error, one.overlap_error) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("mean", "promised", "settled"),
+    [
+        (0.0059, "high", "high"),  # above 0.005 by less than two errors of 0.0005
+        (0.0061, "high", "balanced"),  # by more
+        (0.0036, "balanced", "balanced"),  # below, but not by three errors
+        (0.0034, "balanced", "high"),
+        (0.0111, "balanced", None),
+    ],
+)
+def test_scores_leave_a_class_on_evidence_too(mean, promised, settled):
+    fidelity = ScoreFidelity(pairs=450, queries=20, mean_abs_diff=mean, max_abs_diff=0.03, top10_overlap=1.0)
+    found = ScoreComparison(fidelity=fidelity, worst=0, max_logit_diff=0.1, mean_error=0.0005, overlap_error=0.0)
+    assert settled_class(found, promised=promised) == settled

@@ -53,9 +53,9 @@ def original(converted, monkeypatch):
         return found
 
     measure = measure_variant
-    monkeypatch.setattr("stonnx.verify.run.measure_variant", measured)
+    monkeypatch.setattr("stonnx.verify.targets.measure_variant", measured)
     run_original.spoil, run_original.broken = 0.0, None
-    monkeypatch.setattr("stonnx.verify.run.run_original", run_original)
+    monkeypatch.setattr("stonnx.verify.targets.run_original_encoder", run_original)
     return run_original
 
 

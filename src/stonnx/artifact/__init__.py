@@ -6,9 +6,8 @@ from stonnx.artifact.codec import manifest_from_json, manifest_to_json
 from stonnx.artifact.fidelity_class import classify, keeps
 from stonnx.artifact.folder import Artifact, file_entries, file_entry, write_manifest
 from stonnx.artifact.foreign import foreign_files
-from stonnx.artifact.goldens import Goldens, read_goldens, write_goldens
+from stonnx.artifact.goldens import AnyGoldens, Goldens, PairGoldens, read_goldens, write_goldens
 from stonnx.artifact.manifest import (
-    INSTRUCTION_SETS,
     MANIFEST_NAME,
     SCHEMA_VERSION,
     TUNE_FOLDER,
@@ -32,10 +31,10 @@ from stonnx.artifact.onnx_check import check_graphs
 from stonnx.artifact.texts import clean_text
 
 __all__ = [
-    "INSTRUCTION_SETS",
     "MANIFEST_NAME",
     "SCHEMA_VERSION",
     "TUNE_FOLDER",
+    "AnyGoldens",
     "Artifact",
     "Fidelity",
     "FidelityClass",
@@ -45,6 +44,7 @@ __all__ = [
     "Kind",
     "Manifest",
     "Output",
+    "PairGoldens",
     "Precision",
     "ScoreFidelity",
     "Scoring",

@@ -11,7 +11,7 @@ from pathlib import Path
 from stonnx._hub_layout import blob_stores
 from stonnx._io import contained_path, sha256_file, why_closed, write_json
 from stonnx.artifact.codec import manifest_from_json, manifest_to_json
-from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME, Goldens, read_goldens
+from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME, AnyGoldens, PairGoldens, read_goldens
 from stonnx.artifact.manifest import MANIFEST_NAME, TUNE_FOLDER, FileEntry, Manifest, Variant
 from stonnx.artifact.strict_json import read_strict_json
 from stonnx.errors import ArtifactError, UsageError
@@ -93,24 +93,37 @@ class Artifact:
                 raise UsageError(f"The manifest of {self.path} lists no file {name!r}.")
             self._check_hash(entries[name])
 
-    def goldens(self) -> Goldens | None:
-        """The goldens, hashes checked; None when the manifest lists none.
+    def goldens(self) -> AnyGoldens | None:
+        """The goldens, hashes checked: ``PairGoldens`` of a reranker. None when the manifest lists none.
 
         Raises:
-            ArtifactError: They are damaged, or their vectors are not of the manifest's dimension.
+            ArtifactError: They are damaged, or they are not those of such a model.
         """
         names = [e.path for e in self.manifest.files if e.path in (GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME)]
         if not names:
             return None
         self.check_files(names)
         goldens = read_goldens(self.path)
-        if goldens is not None and goldens.vectors.shape[1] != self.manifest.dimension:
+        if goldens is not None:
+            self._check_goldens(goldens)
+        return goldens
+
+    def _check_goldens(self, goldens: AnyGoldens) -> None:
+        """Whether goldens are of the manifest's kind and dimension."""
+        holds_pairs = isinstance(goldens, PairGoldens)
+        if holds_pairs != (self.manifest.kind == "reranker"):
             raise ArtifactError(
-                f"{self.path / GOLDEN_VECTORS_NAME}: the vectors have {goldens.vectors.shape[1]} components, "
+                f"{self.path / GOLDEN_TEXTS_NAME} holds {'pairs' if holds_pairs else 'texts'}, "
+                f"but the kind in {MANIFEST_NAME} is {self.manifest.kind!r}.",
+                hint=_CONVERT_AGAIN,
+            )
+        if goldens.width != self.manifest.dimension:
+            found = f"scores have {goldens.width} labels" if holds_pairs else f"vectors have {goldens.width} components"
+            raise ArtifactError(
+                f"{self.path / GOLDEN_VECTORS_NAME}: the {found}, "
                 f"but the dimension in {MANIFEST_NAME} is {self.manifest.dimension}.",
                 hint=_CONVERT_AGAIN,
             )
-        return goldens
 
     def _check_size(self, entry: FileEntry) -> None:
         path = self.file(entry.path)

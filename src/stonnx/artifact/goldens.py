@@ -1,11 +1,16 @@
-"""Goldens: probe texts and the original model's vectors, kept in the artifact.
+"""Goldens: probe texts or pairs and what the original model makes of them, kept in the artifact.
 
-``golden.json`` holds the texts and which reference made the vectors; ``golden.safetensors`` holds
-the vectors as one float32 tensor named ``vectors``.
+``golden.json`` holds the texts (of a reranker: the pairs) and which reference ran; ``golden.safetensors`` holds what
+it gave, float32: one tensor ``vectors``, or the two tensors ``scores`` and ``logits``.
+
+    goldens = Goldens(texts=("tide", "ebb"), vectors=vectors, reference={"dtype": "float32"})
+    write_goldens(folder, goldens)
+    read_goldens(folder)  # the same; None where a folder has none
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,11 +23,18 @@ from stonnx._io import contained_path, write_bytes, write_json
 from stonnx.artifact.strict_json import read_strict_json
 from stonnx.errors import ArtifactError, UsageError
 
-__all__ = ["GOLDEN_TEXTS_NAME", "GOLDEN_VECTORS_NAME", "Goldens", "read_goldens", "write_goldens"]
+__all__ = [
+    "GOLDEN_TEXTS_NAME",
+    "GOLDEN_VECTORS_NAME",
+    "AnyGoldens",
+    "Goldens",
+    "PairGoldens",
+    "read_goldens",
+    "write_goldens",
+]
 
 GOLDEN_TEXTS_NAME = "golden.json"
 GOLDEN_VECTORS_NAME = "golden.safetensors"
-_TENSOR = "vectors"
 
 
 @dataclass(frozen=True)
@@ -39,25 +51,63 @@ class Goldens:
     vectors: NDArray[np.float32]
     reference: dict[str, str]
 
+    @property
+    def width(self) -> int:
+        """Components of a vector."""
+        return int(self.vectors.shape[1])
 
-def write_goldens(folder: Path, goldens: Goldens) -> None:
+
+@dataclass(frozen=True)
+class PairGoldens:
+    """Pairs and what the original reranker makes of them.
+
+    Attributes:
+        pairs: Query and document of each, as they were written (lone surrogates included).
+        scores: What it gives, its activation applied; float32, shape (pairs, labels).
+        logits: The same before the activation; float32, the same shape.
+        reference: What made them, such as ``{"sentence-transformers": "6.2.0", "dtype": "float32"}``.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    scores: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    reference: dict[str, str]
+
+    @property
+    def width(self) -> int:
+        """How many labels a pair is scored for."""
+        return int(self.scores.shape[1])
+
+
+AnyGoldens = Goldens | PairGoldens
+_TENSORS: dict[str, tuple[str, ...]] = {"texts": ("vectors",), "pairs": ("logits", "scores")}
+
+
+def write_goldens(folder: Path, goldens: AnyGoldens) -> None:
     """Write ``golden.json`` and ``golden.safetensors`` into ``folder``.
 
     Each file appears whole, but not the two as one: until a manifest lists them, nobody reads them.
 
     Raises:
-        UsageError: The vectors are not finite float32 of shape (texts, dimension).
+        UsageError: The arrays are not finite float32 of the right shape.
     """
     from safetensors.numpy import save
 
-    problem = _problem(goldens.texts, goldens.vectors)
+    problem = _problem(goldens)
     if problem:
         raise UsageError(f"These goldens cannot be written: {problem}.")
-    write_bytes(folder / GOLDEN_VECTORS_NAME, save({_TENSOR: np.ascontiguousarray(goldens.vectors)}))
-    write_json(folder / GOLDEN_TEXTS_NAME, {"reference": goldens.reference, "texts": list(goldens.texts)})
+    if isinstance(goldens, PairGoldens):
+        tensors = {"scores": goldens.scores, "logits": goldens.logits}
+        described: dict[str, object] = {"pairs": [list(pair) for pair in goldens.pairs]}
+    else:
+        tensors = {"vectors": goldens.vectors}
+        described = {"texts": list(goldens.texts)}
+    stored = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+    write_bytes(folder / GOLDEN_VECTORS_NAME, stored)
+    write_json(folder / GOLDEN_TEXTS_NAME, {"reference": goldens.reference, **described})
 
 
-def read_goldens(folder: Path) -> Goldens | None:
+def read_goldens(folder: Path) -> AnyGoldens | None:
     """Read the goldens of an artifact folder; None when it has none.
 
     Raises:
@@ -69,52 +119,87 @@ def read_goldens(folder: Path) -> Goldens | None:
     )
     if not described.exists() and not stored.exists():
         return None
-    texts, reference = _read_texts(described)
-    vectors = _read_vectors(stored)
-    problem = _problem(texts, vectors)
+    key, items, reference = _read_described(described)
+    tensors = _read_tensors(stored, _TENSORS[key])
+    if key == "pairs":
+        pairs = tuple((query, document) for query, document in items)
+        goldens: AnyGoldens = PairGoldens(pairs, tensors["scores"], tensors["logits"], reference)
+    else:
+        goldens = Goldens(tuple(items), tensors["vectors"], reference)
+    problem = _problem(goldens)
     if problem:
         raise ArtifactError(f"The goldens of {folder} are damaged: {problem}.")
-    return Goldens(texts, vectors, reference)
+    return goldens
 
 
-def _read_texts(path: Path) -> tuple[tuple[str, ...], dict[str, str]]:
+def _read_described(path: Path) -> tuple[str, list[Any], dict[str, str]]:
+    """``texts`` or ``pairs``, those, and the reference."""
     value = read_strict_json(path)
-    if not isinstance(value, dict) or set(value) != {"reference", "texts"}:
-        raise ArtifactError(f"{path}: expected an object with the keys reference and texts.")
-    texts, reference = value["texts"], value["reference"]
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ArtifactError(f"{path}: texts: expected a list of strings.")
+    key = "pairs" if isinstance(value, dict) and "pairs" in value else "texts"
+    if not isinstance(value, dict) or set(value) != {"reference", key}:
+        raise ArtifactError(f"{path}: expected an object with the keys reference and texts, or reference and pairs.")
+    items, reference = value[key], value["reference"]
+    if not isinstance(items, list) or not all(_is_pair(item) if key == "pairs" else _is_text(item) for item in items):
+        expected = "a list of lists of two strings" if key == "pairs" else "a list of strings"
+        raise ArtifactError(f"{path}: {key}: expected {expected}.")
     if not isinstance(reference, dict) or not all(isinstance(item, str) for item in reference.values()):
         raise ArtifactError(f"{path}: reference: expected an object of strings.")
-    return tuple(texts), reference
+    return key, items, reference
 
 
-def _read_vectors(path: Path) -> NDArray[np.float32]:
+def _is_text(item: object) -> bool:
+    return isinstance(item, str)
+
+
+def _is_pair(item: object) -> bool:
+    return isinstance(item, list) and len(item) == 2 and all(isinstance(text, str) for text in item)
+
+
+def _read_tensors(path: Path, names: tuple[str, ...]) -> Mapping[str, NDArray[np.float32]]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with cast("Any", safe_open)(path, framework="numpy") as tensors:
-            names = list(tensors.keys())
-            if names != [_TENSOR]:
-                raise ArtifactError(f"{path}: expected one tensor named {_TENSOR!r}, found {names}.")
-            dtype = tensors.get_slice(_TENSOR).get_dtype()
-            if dtype != "F32":
-                raise ArtifactError(f"{path}: expected float32 vectors (F32), found {dtype}.")
-            return cast("NDArray[np.float32]", tensors.get_tensor(_TENSOR))
+            found = sorted(tensors.keys())
+            if found != list(names):
+                raise ArtifactError(f"{path}: expected {_named(names)}, found {found}.")
+            for name in names:
+                dtype = tensors.get_slice(name).get_dtype()
+                if dtype != "F32":
+                    raise ArtifactError(f"{path}: expected float32 {name} (F32), found {dtype}.")
+            return {name: tensors.get_tensor(name) for name in names}
     except FileNotFoundError as exc:
         raise ArtifactError(f"{path} does not exist, but {GOLDEN_TEXTS_NAME} does.") from exc
     except (OSError, SafetensorError) as exc:
         raise ArtifactError(f"{path} is damaged: {exc}") from exc
 
 
-def _problem(texts: tuple[str, ...], vectors: NDArray[np.float32]) -> str | None:
-    """What is wrong with a pair of texts and vectors; None when nothing is."""
-    if vectors.dtype != np.float32:
-        return f"expected float32 vectors, found {vectors.dtype}"
-    if vectors.ndim != 2 or vectors.shape[1] == 0:
-        return f"expected vectors of shape (texts, dimension), found {vectors.shape}"
-    if len(texts) != len(vectors):
-        return f"there are {len(texts)} texts and {len(vectors)} vectors"
-    if not np.isfinite(vectors).all():
-        return "some vectors are not finite"
+def _named(names: tuple[str, ...]) -> str:
+    shown = " and ".join(map(repr, names))
+    return f"one tensor named {shown}" if len(names) == 1 else f"the tensors {shown}"
+
+
+def _problem(goldens: AnyGoldens) -> str | None:
+    """What is wrong with texts or pairs and their arrays; None when nothing is."""
+    if isinstance(goldens, Goldens):
+        return _array_problem("vectors", goldens.vectors, "texts", len(goldens.texts), "dimension")
+    pairs = len(goldens.pairs)
+    for name, array in (("scores", goldens.scores), ("logits", goldens.logits)):
+        problem = _array_problem(name, array, "pairs", pairs, "labels")
+        if problem:
+            return problem
+    if goldens.scores.shape != goldens.logits.shape:
+        return f"scores have the shape {goldens.scores.shape}, logits {goldens.logits.shape}"
+    return None
+
+
+def _array_problem(name: str, array: NDArray[np.float32], items: str, count: int, width: str) -> str | None:
+    if array.dtype != np.float32:
+        return f"expected float32 {name}, found {array.dtype}"
+    if array.ndim != 2 or array.shape[1] == 0:
+        return f"expected {name} of shape ({items}, {width}), found {array.shape}"
+    if count != len(array):
+        return f"there are {count} {items} and {len(array)} {name}"
+    if not np.isfinite(array).all():
+        return f"some {name} are not finite"
     return None

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = [
-    "INSTRUCTION_SETS",
     "MANIFEST_NAME",
     "SCHEMA_VERSION",
     "TUNE_FOLDER",
@@ -40,20 +39,6 @@ MANIFEST_NAME = "stonnx.json"
 SCHEMA_VERSION = 3
 TUNE_FOLDER = ".stonnx-tune"
 """Where ``stonnx tune`` leaves its choice for a machine: beside the artifact's files, never one of them."""
-
-INSTRUCTION_SETS = (
-    "avx2",
-    "avx512_vnni",
-    "avx_vnni",
-    "amx_int8",
-    "avx512_bf16",
-    "amx_bf16",
-    "asimd",
-    "asimddp",
-    "i8mm",
-    "bf16",
-)
-"""What a variant may ask of a CPU, x86 then Arm, as the Linux kernel spells them."""
 
 Kind = Literal["embedding", "reranker", "sparse", "multi_vector"]
 """What a model makes: one vector a text, scores of pairs of texts, weighted words, or one vector a token."""
@@ -246,7 +231,8 @@ class Variant:
         files: Every file the variant needs, its graphs included.
         device: Where it runs.
         precision: Arithmetic of the matrix products.
-        instruction_sets: Names among ``INSTRUCTION_SETS``; the CPU must have at least one of them. Empty: any CPU.
+        instruction_sets: Names among ``stonnx.machine.INSTRUCTION_SETS``; the CPU must have at least one of them.
+            Empty: any CPU.
         options: Settings of the engine, from its own list of allowed ones.
         fidelity_class: What the variant must keep on every machine; ``exact`` is the fp32 tolerance of ``verify``.
         fidelity: None when nothing was measured at convert time; a ``ScoreFidelity`` for rerankers.

@@ -12,10 +12,10 @@ __all__ = ["OPERATORS", "is_allowed"]
 
 OPERATORS: Mapping[str, frozenset[str]] = {
     "": frozenset(
-        """Add ArgMax Cast Celu Clip Concat CumSum DequantizeLinear Div Elu Equal Erf Expand Gather GatherND
+        """Add ArgMax Cast Celu Clip Concat Cos CumSum DequantizeLinear Div Elu Equal Erf Expand Gather GatherND
         GreaterOrEqual HardSigmoid HardSwish Identity LayerNormalization LeakyRelu LogSoftmax MatMul Max Mul Neg Not
         PRelu QuantizeLinear Range ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Selu Shape Shrink
-        Sigmoid Slice Softmax Softplus Softsign Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where""".split()
+        Sigmoid Sin Slice Softmax Softplus Softsign Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where""".split()
     ),
     "com.microsoft": frozenset("BiasGelu FastGelu MatMulIntegerToFloat MultiHeadAttention".split()),
 }

@@ -24,7 +24,7 @@ ACTIVATION_PATTERN = r"^[A-Z][A-Za-z0-9]*$"
 
 
 def check_manifest(manifest: Manifest) -> None:
-    """Check the rules between and behind the keys of ``stonnx.json``.
+    """Check the rules between the keys of ``stonnx.json``.
 
     Raises:
         ArtifactError: A rule is broken; the message names the key path.

@@ -43,7 +43,7 @@ def fields(data: Buffer, start: int, end: int) -> Iterator[Field]:
     """The fields of the message in ``data[start:end]``, in file order.
 
     Raises:
-        DamagedError: A field reaches behind the end, or has a wire type that ONNX never uses.
+        DamagedError: A field reaches past the end, or has a wire type that ONNX never uses.
     """
     position = start
     while position < end:
@@ -69,7 +69,7 @@ def fields(data: Buffer, start: int, end: int) -> Iterator[Field]:
 
 
 def _varint(data: Buffer, position: int, end: int) -> tuple[int, int]:
-    """The varint at ``position`` and the position behind it."""
+    """The varint at ``position`` and the position after it."""
     value = 0
     for n in range(_MAX_VARINT_BYTES):
         if position >= end:

@@ -1,4 +1,10 @@
-"""Measure an artifact beside the original model: throughput and latency, both sides by turns."""
+"""Measure how much faster an artifact is than the original model: throughput and latency, by turns.
+
+>>> from stonnx.bench import BenchOptions, run_bench
+>>> report = run_bench("my-model-onnx", against="my-model", options=BenchOptions(quick=True, seconds=2.0))
+>>> [(protocol.name, protocol.unit) for protocol in report.protocols]
+[('classic', 's/text'), ('realistic', 'texts/s'), ('latency', 'ms')]
+"""
 
 from __future__ import annotations
 

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from stonnx._timing import short_texts
 from stonnx.artifact import Artifact
 from stonnx.errors import UsageError
 
-__all__ = ["CLASSIC_TEXT", "checked_texts", "short_texts", "text_language", "vocabulary_language"]
+__all__ = ["CLASSIC_TEXT", "checked_texts", "text_language", "vocabulary_language"]
 
 CLASSIC_TEXT = "今天是周五啦，明天就是周末啦，开心，开心，开心"
 """The sentence of the first tutorials on accelerating sentence transformers."""

@@ -1,13 +1,22 @@
-"""The three protocols: what is encoded, in which calls, and what is reported.
+"""The protocols: what is run, in which calls, and what is reported.
+
+Of embedding models:
 
 ``classic``
     1,000 copies of one sentence, 32 a call, average seconds per text: as the first tutorials on accelerating
-    sentence transformers measured. An encoder that recognises equal texts would win it without encoding;
-    stonnx never does: each copy goes through the model, on either side.
+    sentence transformers measured. An encoder that recognises equal texts would win without encoding; neither side
+    does that here: each copy goes through the model.
 ``realistic``
     Distinct texts with a natural mix of lengths, all in one call: each side plans its batches by its own defaults.
 ``latency``
     Distinct short texts, one a call.
+
+Of rerankers:
+
+``realistic``
+    Distinct pairs with a natural mix of lengths, all in one call.
+``latency``
+    One query with twenty documents a call.
 """
 
 from __future__ import annotations
@@ -15,15 +24,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from stonnx.bench.choose import CLASSIC_TEXT, short_texts
+from stonnx._timing import Clock, Item, RoundLimits, run_rounds, short_texts, spread_blocks
+from stonnx.bench.choose import CLASSIC_TEXT
+from stonnx.bench.pairs import query_calls
+from stonnx.bench.plan import Plan, plan_rounds
 from stonnx.bench.report import ProtocolResult, latency_result, pass_result
-from stonnx.bench.sides import Pair
-from stonnx.bench.timing import Clock, Plan, plan_rounds, run_rounds, spread_blocks
+from stonnx.bench.sides import Sides
 
-__all__ = ["OnProgress", "Protocol", "protocols", "run_protocol"]
+__all__ = ["OnProgress", "Protocol", "pair_protocols", "protocols", "run_protocol"]
 
 OnProgress = Callable[[str, int, int], None]
-"""Told the protocol's name, the texts done so far on both sides together, and the texts in all."""
+"""Told the protocol's name, the texts (or pairs) done so far on both sides together, and those in all."""
 
 _COPIES = 1000
 _REFERENCE_BATCH = 32  # sentence-transformers' default
@@ -32,34 +43,36 @@ _SLICES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """What to encode, and how.
+    """What to run, and how. Where it says texts, a reranker has pairs.
 
     Attributes:
         name: ``classic``, ``realistic`` or ``latency``.
-        unit: ``s/text``, ``texts/s`` or ``ms``.
-        texts: What a round encodes when there is time for all of it.
+        unit: ``s/text``, ``texts/s``, ``pairs/s`` or ``ms``.
+        texts: What a round runs when there is time for all of it.
         batch: Texts of a call; None for all in one.
         min_texts: Fewest texts of a round, however little time there is.
-        warm_up: Texts encoded by either side, up to twice, before anything counts.
+        warm_up: Texts that either side runs, up to twice, before anything counts.
         share: Share of the whole time budget.
-        in_full: Where the time does not suffice for three rounds, encode every text once, in four rounds of
-            a quarter each, instead of fewer texts: the interleaving stays, and the budget gives way.
-        block: Where not all texts are encoded, take whole blocks of so many neighbours in length; 1 for single texts.
+        in_full: Where the time is too short for three rounds: True runs every text once, in four rounds of a quarter
+            each, and exceeds the time; False runs fewer texts.
+        block: Where not all texts are run, take whole blocks of this many neighbours in length; 1 for single texts.
+        whole_calls: Where not all texts are run, take the first calls as they are: their texts belong together.
     """
 
     name: str
     unit: str
-    texts: tuple[str, ...]
+    texts: tuple[Item, ...]
     batch: int | None
     min_texts: int
     warm_up: int
     share: float
     in_full: bool = False
     block: int = 1
+    whole_calls: bool = False
 
 
 def protocols(texts: Sequence[str], *, quick: bool) -> tuple[Protocol, ...]:
-    """The three protocols; ``texts`` are those of ``realistic``, and ``latency`` takes the short ones among them."""
+    """Those of embedding models; ``texts`` are those of ``realistic``, and ``latency`` takes the short ones of them."""
     return (
         Protocol(
             name="classic",
@@ -85,54 +98,84 @@ def protocols(texts: Sequence[str], *, quick: bool) -> tuple[Protocol, ...]:
     )
 
 
+def pair_protocols(pairs: Sequence[tuple[str, str]]) -> tuple[Protocol, ...]:
+    """Those of rerankers; ``pairs`` are those of ``realistic``, and ``latency`` takes queries and documents of them."""
+    calls = query_calls(pairs)
+    documents = len(calls[0])
+    return (
+        Protocol(
+            name="realistic",
+            unit="pairs/s",
+            texts=tuple(pairs),
+            batch=None,
+            min_texts=3 * _REFERENCE_BATCH,
+            warm_up=_REFERENCE_BATCH,
+            share=0.7,
+            block=_REFERENCE_BATCH,
+        ),
+        Protocol(
+            name="latency",
+            unit="ms",
+            texts=tuple(pair for call in calls for pair in call),
+            batch=documents,
+            min_texts=3 * documents,
+            warm_up=documents,
+            share=0.3,
+            whole_calls=True,
+        ),
+    )
+
+
 def run_protocol(
-    protocol: Protocol, pair: Pair, *, budget_s: float, clock: Clock, on_progress: OnProgress | None = None
+    protocol: Protocol, sides: Sides, *, budget_s: float, clock: Clock, on_progress: OnProgress | None = None
 ) -> ProtocolResult:
     """Warm up, measure, summarise.
 
     Args:
         protocol: What to do.
-        pair: The two sides.
+        sides: The two sides.
         budget_s: Time for this protocol, seconds, warm-up included.
         clock: Where seconds come from.
-        on_progress: Called after each call to ``encode``, outside of the measured time.
+        on_progress: Called after each call to a side, outside of the measured time.
     """
     deadline = clock() + budget_s
-    cost = _warm_up(protocol, pair, clock, enough_s=budget_s / 8)
+    cost = _warm_up(protocol, sides, clock, enough_s=budget_s / 8)
     plan = _plan(protocol, cost, deadline - clock())
-    chosen = spread_blocks(protocol.texts, plan.texts, block=protocol.block)
+    chosen = _some(protocol, plan.texts)
     plan = replace(plan, texts=len(chosen))
     calls = _calls(chosen, protocol.batch)
     total = 2 * plan.texts * plan.max_rounds
     done = 0
 
-    def on_texts(count: int) -> None:
+    def count(texts: int) -> None:
         nonlocal done
-        done += count
+        done += texts
         if on_progress is not None:
             on_progress(protocol.name, done, total)
 
-    on_texts(0)
-    rounds = list(run_rounds(pair, calls, plan, deadline=deadline, clock=clock, on_texts=on_texts))
+    count(0)
+    turns = (sides.a.run, sides.b.run)
+    limits = RoundLimits(fewest=plan.min_rounds, most=plan.max_rounds, deadline=deadline)
+    rounds = list(run_rounds(turns, calls, limits=limits, clock=clock, after_call=lambda texts: count(len(texts))))
     if done < total:  # the time was up before the last round
-        on_texts(total - done)
+        count(total - done)
     if protocol.unit == "ms":
         return latency_result(protocol.name, plan.texts, rounds)
     return pass_result(protocol.name, protocol.unit, plan.texts, rounds)
 
 
-def _warm_up(protocol: Protocol, pair: Pair, clock: Clock, *, enough_s: float) -> float:
+def _warm_up(protocol: Protocol, sides: Sides, clock: Clock, *, enough_s: float) -> float:
     """Seconds per text, both sides together, in the second of two passes that count for nothing else.
 
-    A first pass that took ``enough_s`` or longer is the only one: its share of allocating is small.
+    A first pass that took ``enough_s`` or longer is the only one: what it spent on allocating hardly counts.
     """
-    calls = _calls(spread_blocks(protocol.texts, protocol.warm_up, block=protocol.block), protocol.batch)
+    calls = _calls(_some(protocol, protocol.warm_up), protocol.batch)
     seconds = 0.0
     for _ in range(2):  # first runs allocate and compile: they are slower than any later one
         start = clock()
-        for side in (pair.a, pair.b):
+        for side in (sides.a, sides.b):
             for texts in calls:
-                side.encode(texts)
+                side.run(texts)
         seconds = clock() - start
         if seconds >= enough_s:
             break
@@ -147,7 +190,14 @@ def _plan(protocol: Protocol, seconds_per_text: float, budget_s: float) -> Plan:
     return plan
 
 
-def _calls(texts: Sequence[str], batch: int | None) -> list[Sequence[str]]:
+def _some(protocol: Protocol, count: int) -> tuple[Item, ...]:
+    """At least ``count`` of a protocol's texts, in their order."""
+    if protocol.whole_calls and protocol.batch is not None:
+        return protocol.texts[: -(-count // protocol.batch) * protocol.batch]
+    return spread_blocks(protocol.texts, count, block=protocol.block)
+
+
+def _calls(texts: Sequence[Item], batch: int | None) -> list[Sequence[Item]]:
     if batch is None:
         return [texts]
     return [texts[start : start + batch] for start in range(0, len(texts), batch)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stonnx.bench.timing import Round, median, percentile
+from stonnx._timing import Round, median, percentile
 
 __all__ = ["BenchReport", "Latency", "ProtocolResult", "latency_result", "pass_result"]
 
@@ -29,8 +29,8 @@ class ProtocolResult:
 
     Attributes:
         name: ``classic``, ``realistic`` or ``latency``.
-        unit: Unit of ``a`` and ``b``: ``s/text``, ``texts/s`` or ``ms``.
-        texts: Texts that each side encoded in one round.
+        unit: Unit of ``a`` and ``b``: ``s/text``, ``texts/s``, ``pairs/s`` or ``ms``.
+        texts: Texts that each side encoded in one round, or pairs that it scored.
         rounds: Rounds measured; the warm-up is not among them.
         a: Median over the rounds (for ``latency``: p50 and p95 over the calls) of side a.
         b: The same of side b.
@@ -69,7 +69,7 @@ class BenchReport:
     """The whole of a benchmark.
 
     Attributes:
-        machine: As ``stonnx.artifact.machine.describe_machine``, without the versions.
+        machine: As ``stonnx.machine.describe_machine``, without the versions.
         versions: Library versions by name.
         threads: Threads of either side.
         streams: Engine runs at a time on side a, which share the threads.
@@ -77,9 +77,10 @@ class BenchReport:
         variant: The variant of side a.
         against: The original model on side b; None where b is the portable graph.
         sides: Names of sides a and b.
-        cosine_min: Lowest cosine between the two sides' vectors of a text, over the warm-up texts:
-            a speed-up of something else than the same vectors would show here.
+        cosine_min: Lowest cosine between the two sides' vectors of a text, over some of the texts: it shows whether
+            both sides computed the same. None for a reranker.
         protocols: The results, in the order in which they ran.
+        score_diff: Largest difference between the two sides' probabilities of a pair, likewise. None for embeddings.
     """
 
     machine: dict[str, object]
@@ -90,8 +91,9 @@ class BenchReport:
     variant: str
     against: str | None
     sides: tuple[str, str]
-    cosine_min: float
+    cosine_min: float | None
     protocols: tuple[ProtocolResult, ...]
+    score_diff: float | None = None
 
     def to_json(self) -> dict[str, object]:
         """Plain JSON values: the attributes under their own names."""
@@ -105,17 +107,18 @@ class BenchReport:
             "against": self.against,
             "sides": list(self.sides),
             "cosine_min": self.cosine_min,
+            "score_diff": self.score_diff,
             "protocols": [protocol.to_json() for protocol in self.protocols],
         }
 
 
 def pass_result(name: str, unit: str, texts: int, rounds: Sequence[Round]) -> ProtocolResult:
-    """A result from the time that whole rounds took; ``unit`` is ``s/text`` or ``texts/s``."""
+    """A result from the time that whole rounds took; ``unit`` is ``s/text``, ``texts/s`` or ``pairs/s``."""
     a, b = [sum(r.a) for r in rounds], [sum(r.b) for r in rounds]
     ratios = [time_b / time_a for time_a, time_b in zip(a, b, strict=True)]
 
     def value(seconds: float) -> float:
-        return texts / seconds if unit == "texts/s" else seconds / texts
+        return texts / seconds if unit.endswith("/s") else seconds / texts
 
     return ProtocolResult(
         name=name,

@@ -1,4 +1,4 @@
-"""The two sides of a comparison: a name and a way to turn texts into vectors."""
+"""The two sides of a comparison: a name, and a way to encode texts or to score pairs."""
 
 from __future__ import annotations
 
@@ -6,37 +6,43 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.artifact import Artifact
-from stonnx.errors import UsageError
+from stonnx.errors import UnsupportedModelError, UsageError
 
 if TYPE_CHECKING:
-    from stonnx.runtime import Encoder
+    from stonnx.runtime import Encoder, Reranker
 
-__all__ = ["Pair", "Side", "open_pair"]
+__all__ = ["Side", "Sides", "open_sides"]
+
+# Texts or pairs, whichever the model takes.
+Run = Callable[[Sequence[Any]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One way to encode.
+    """One way to run a model.
 
     Attributes:
         name: What a report calls it.
-        encode: Texts in, float32 of shape (texts, dimension) out; batches as it likes.
-        versions: Versions of the libraries at work, by name, where they are not those of this installation.
+        run: What is timed: texts in, vectors out, or pairs in, scores out. It makes batches as it likes.
+        results: What the two sides are compared by, float32, shape (texts, dimension): vectors, or of a reranker
+            logits, shape (pairs, labels).
+        versions: Versions of the libraries that run it, by name, where they are not those of this installation.
     """
 
     name: str
-    encode: Callable[[Sequence[str]], NDArray[np.float32]]
+    run: Run
+    results: Run
     versions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class Sides:
     """Side ``a`` is the artifact under test, side ``b`` what it is measured against.
 
     Attributes:
@@ -55,7 +61,7 @@ class Pair:
 
 
 @contextlib.contextmanager
-def open_pair(artifact: Artifact, *, variant: str, against: str | Path | None, threads: int | None) -> Iterator[Pair]:
+def open_sides(artifact: Artifact, *, variant: str, against: str | Path | None, threads: int | None) -> Iterator[Sides]:
     """Load both sides with the same thread count, and release them at the end.
 
     Args:
@@ -66,17 +72,18 @@ def open_pair(artifact: Artifact, *, variant: str, against: str | Path | None, t
 
     Raises:
         MissingExtraError: ``against`` is given, and torch or sentence-transformers is not installed.
+        UnsupportedModelError: There is no benchmark for this kind of model.
         UsageError: There is no such variant, or both sides would run the same one.
     """
     with contextlib.ExitStack() as stack:
-        if against is not None:  # a missing extra is told before anything is loaded
+        if against is not None:  # a missing extra is an error before anything is loaded
             from stonnx.reference import import_reference
 
             import_reference()
-        encoder = _load(artifact, variant, threads, stack)
-        chosen, count = encoder.variant.name, encoder.threads
+        model = _load(artifact, variant, threads, stack)
+        chosen, count = model.variant.name, model.threads
         if against is not None:
-            other = _reference_side(against, count)
+            other = _reference_side(against, count, is_reranker=artifact.manifest.kind == "reranker")
         else:
             portable = _load(artifact, "portable", count, stack)
             other = _artifact_side(portable)
@@ -86,24 +93,44 @@ def open_pair(artifact: Artifact, *, variant: str, against: str | Path | None, t
                     hint="Name another variant, or the original model as against='...'.",
                     cli_hint="Name another variant with --variant, or the original model with --against.",
                 )
-        yield Pair(a=_artifact_side(encoder), b=other, variant=chosen, threads=count, streams=encoder.streams)
+        yield Sides(a=_artifact_side(model), b=other, variant=chosen, threads=count, streams=model.streams)
 
 
-def _load(artifact: Artifact, variant: str, threads: int | None, stack: contextlib.ExitStack) -> Encoder:
-    from stonnx.runtime import Encoder
+def _load(artifact: Artifact, variant: str, threads: int | None, stack: contextlib.ExitStack) -> Encoder | Reranker:
+    from stonnx import runtime
 
-    return stack.enter_context(contextlib.closing(Encoder.load(artifact, variant=variant, threads=threads)))
+    kind = artifact.manifest.kind
+    if kind == "reranker":
+        reranker = runtime.Reranker.load(artifact, variant=variant, threads=threads)
+        return stack.enter_context(contextlib.closing(reranker))
+    if kind != "embedding":
+        raise UnsupportedModelError(f"There is no benchmark for a model of the kind {kind!r} yet.")
+    return stack.enter_context(contextlib.closing(runtime.Encoder.load(artifact, variant=variant, threads=threads)))
 
 
-def _artifact_side(encoder: Encoder) -> Side:
-    return Side(name=f"stonnx {encoder.variant.name}", encode=encoder.encode)
+def _artifact_side(model: Encoder | Reranker) -> Side:
+    name = f"stonnx {model.variant.name}"
+    if model.artifact.manifest.kind == "embedding":
+        encoder = cast("Encoder", model)
+        return Side(name=name, run=encoder.encode, results=encoder.encode)
+    reranker = cast("Reranker", model)
+
+    def scores(pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        return np.asarray(reranker.predict(pairs))
+
+    def logits(pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        return np.asarray(reranker.predict(pairs, activation_fn="Identity")).reshape(len(pairs), -1)
+
+    return Side(name=name, run=scores, results=logits)
 
 
-def _reference_side(source: str | Path, threads: int) -> Side:
-    from stonnx.reference import ReferenceEncoder
+def _reference_side(source: str | Path, threads: int, *, is_reranker: bool) -> Side:
+    from stonnx.reference import ReferenceEncoder, ReferenceReranker
 
-    encoder = ReferenceEncoder.load(source, threads=threads)
-    version = encoder.versions.get("sentence-transformers", "")
+    original = (ReferenceReranker if is_reranker else ReferenceEncoder).load(source, threads=threads)
+    version = original.versions.get("sentence-transformers", "")
     name = f"sentence-transformers {version}".strip()
-    versions = {library: found for library, found in encoder.versions.items() if library != "dtype"}
-    return Side(name=name, encode=encoder.encode, versions=versions)
+    versions = {library: found for library, found in original.versions.items() if library != "dtype"}
+    if isinstance(original, ReferenceReranker):
+        return Side(name=name, run=original.scores, results=original.logits, versions=versions)
+    return Side(name=name, run=original.encode, results=original.encode, versions=versions)

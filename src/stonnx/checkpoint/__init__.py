@@ -5,27 +5,22 @@ from __future__ import annotations
 from stonnx.checkpoint.read import read_model
 from stonnx.checkpoint.source import SourceFolder, resolve_source
 from stonnx.checkpoint.spec import (
-    Dense,
-    HeadModule,
-    LayerNorm,
+    Classification,
     ModelSpec,
-    Normalize,
-    Pooling,
-    PoolingMode,
+    ModuleEntry,
     Prompts,
 )
+from stonnx.checkpoint.stored import FloatType, StoredTensor
 from stonnx.checkpoint.weights import Weights
 
 __all__ = [
-    "Dense",
-    "HeadModule",
-    "LayerNorm",
+    "Classification",
+    "FloatType",
     "ModelSpec",
-    "Normalize",
-    "Pooling",
-    "PoolingMode",
+    "ModuleEntry",
     "Prompts",
     "SourceFolder",
+    "StoredTensor",
     "Weights",
     "read_model",
     "resolve_source",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from stonnx.checkpoint.tokens import TokenSet, add_tokens
+from stonnx._fields import Fields
+from stonnx.checkpoint.tokens import TokenSet, add_tokens, with_defaults
 from stonnx.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_bert_tokenizer", "read_vocab", "word_piece_vocab"]
 
+_SPECIAL = {f"{role}_token": f"[{role.upper()}]" for role in ("unk", "sep", "pad", "cls", "mask")}
 _NORMALIZER_KEYS = {
     "lowercase": ("do_lower_case", True),
     "strip_accents": ("strip_accents", None),
@@ -48,7 +50,7 @@ def build_bert_tokenizer(
     tokenizer.normalizer = normalizers.BertNormalizer(clean_text=True, **options)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(prefix="##")
-    tokens = _with_defaults(tokens)
+    tokens = with_defaults(tokens, _SPECIAL)
     add_tokens(tokenizer, tokens)
     cls, sep = tokens.text("cls_token", "[CLS]"), tokens.text("sep_token", "[SEP]")
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -82,23 +84,7 @@ def word_piece_vocab(document: Mapping[str, Any]) -> dict[str, int] | None:
 
 def _option(config: Mapping[str, Any], name: str) -> bool | None:
     key, default = _NORMALIZER_KEYS[name]
-    value = config.get(key, default)
-    if isinstance(value, bool) or (value is None and default is None):
-        return value
-    raise CheckpointError(f"tokenizer_config.json: {key} is {value!r}; expected true or false.")
-
-
-def _with_defaults(tokens: TokenSet) -> TokenSet:
-    """The five special tokens of BERT exist even where no file names them."""
-    from tokenizers import AddedToken
-
-    roles = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-    described = {token.content: token for token in tokens.by_id.values()}
-    named = dict(tokens.named)
-    for role in roles:
-        text = f"[{role.removesuffix('_token').upper()}]"
-        named.setdefault(role, described.get(text) or AddedToken(text, special=True))
-    return TokenSet(named=named, extra=tokens.extra, by_id=tokens.by_id)
+    return Fields("tokenizer_config.json", config, error=CheckpointError).flag(key, default=default)
 
 
 def _differences(options: Mapping[str, bool | None], document: Mapping[str, Any] | None) -> list[str]:

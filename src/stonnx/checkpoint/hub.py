@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 CARD_FILES = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
 """The model card and the terms of use, at the root: they go with every artifact."""
 
-_FILES = ["*.json", "vocab.txt", "*/vocab.txt", *CARD_FILES]
+_FILES = ["*.json", "vocab.txt", "*/vocab.txt", "merges.txt", "*/merges.txt", "chat_template.jinja", *CARD_FILES]
 _SAFETENSORS = ["model.safetensors", "*/model.safetensors", "model-*.safetensors", "*/model-*.safetensors"]
 # Patterns match across slashes, so exports and training leftovers have to be named to stay out.
 _IGNORED = ["onnx/*", "openvino/*", "coreml/*", "checkpoint-*", "runs/*", "eval/*"]

@@ -12,28 +12,22 @@ from stonnx.errors import CheckpointError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["DEFAULT_POSITIONS", "MPNET_PADDING_ID", "max_tokens", "pad_id", "usable_positions"]
-
-MPNET_PADDING_ID = 1
-"""Fixed in transformers' MPNetEmbeddings, whatever config.json says; the first token's position is the next one."""
+__all__ = ["max_tokens", "pad_id"]
 
 
-DEFAULT_POSITIONS = 512
-"""Rows of the position table where ``config.json`` does not name them: the default of transformers' configurations."""
-_FAMILIES = ("bert", "mpnet")
-
-
-def max_tokens(sentence: SentenceConfig, config: Mapping[str, Any], positions: object, notes: list[str]) -> int:
-    """Longest token row, special tokens included, as sentence-transformers would use.
+def max_tokens(sentence: SentenceConfig, config: Mapping[str, Any], positions: object) -> int | None:
+    """Longest token row, special tokens included, as sentence-transformers takes it from the files.
 
     Args:
         sentence: The Sentence Transformers settings; their ``max_seq_length`` comes first.
         config: ``tokenizer_config.json``; its ``model_max_length`` comes next.
-        positions: ``max_position_embeddings`` of the model, the limit of both; None where it names none.
-        notes: Receives a sentence when the positions are fewer than ``max_seq_length``.
+        positions: ``max_position_embeddings`` of ``config.json``, the limit of both; None where it names none.
+
+    Returns:
+        The limit; None where no file names one.
 
     Raises:
-        CheckpointError: No file names a limit, or a limit is not a positive number.
+        CheckpointError: A limit is not a positive number.
     """
     explicit = sentence.max_tokens
     if explicit is None or "model_max_length" in sentence.tokenizer_options:
@@ -41,33 +35,7 @@ def max_tokens(sentence: SentenceConfig, config: Mapping[str, Any], positions: o
     else:
         wanted = explicit
     named = (("model_max_length", wanted), ("max_position_embeddings", positions))
-    limits = [limit for name, value in named if (limit := _limit(name, value)) is not None]
-    if not limits:
-        raise CheckpointError(
-            "Neither sentence_bert_config.json, tokenizer_config.json nor config.json limits the length of a text.",
-            hint='Set {"max_seq_length": 512}, or the model\'s own limit, in sentence_bert_config.json.',
-        )
-    if explicit is not None and min(limits) < explicit:
-        notes.append(f"max_seq_length is {explicit}, but the model has {min(limits)} positions: texts are cut there.")
-    return min(limits)
-
-
-def usable_positions(config: Mapping[str, Any]) -> object:
-    """How many tokens the position table of a model has room for; what ``config.json`` says where that is no number.
-
-    The table has as many rows as ``config.json`` says, or transformers' default: authoring compares them.
-
-    MPNet counts positions as RoBERTa does, from behind that of padding, so the table has two rows that no token gets.
-    sentence-transformers does not know it, and fails on longer texts.
-
-    Args:
-        config: The transformer's ``config.json``.
-    """
-    family, unused = config.get("model_type"), MPNET_PADDING_ID + 1
-    positions = config.get("max_position_embeddings", DEFAULT_POSITIONS if family in _FAMILIES else None)
-    if family != "mpnet" or not isinstance(positions, int) or positions <= unused:
-        return positions
-    return positions - unused
+    return min((limit for name, value in named if (limit := _limit(name, value)) is not None), default=None)
 
 
 def _limit(name: str, value: object) -> int | None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from stonnx.checkpoint.head import read_head_module
+from stonnx._fields import Fields
+from stonnx.artifact.manifest import Kind
+from stonnx.checkpoint.kind import check_bare_reranker
 from stonnx.checkpoint.source import SourceFolder
-from stonnx.checkpoint.spec import HeadModule, Pooling
+from stonnx.checkpoint.spec import ModuleEntry
 from stonnx.errors import CheckpointError, UnsupportedModelError
 
 __all__ = ["ModuleChain", "read_modules"]
@@ -17,11 +19,9 @@ __all__ = ["ModuleChain", "read_modules"]
 # The paths that sentence-transformers has given its modules over the years; the file behind the
 # package (`.dense` in `modules.dense.Dense`) is optional.
 _TYPE = re.compile(
-    r"sentence_transformers\.(models|base\.modules|sentence_transformer\.modules)(\.\w+)?\.(?P<kind>[A-Z]\w*)"
+    r"sentence_transformers\.(models|(base|sentence_transformer|cross_encoder)\.modules)(\.\w+)?\.(?P<kind>[A-Z]\w*)"
 )
-_HEAD_KINDS = ("Pooling", "Dense", "LayerNorm", "Normalize", "Dropout")
 _MOST_MODULES = 50  # real chains have two to five
-_SUPPORTED = "Transformer, Pooling, Dense, LayerNorm, Normalize and Dropout"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,46 +30,67 @@ class ModuleChain:
 
     Attributes:
         transformer_path: Sub-folder of the transformer, POSIX; "" for the root.
-        head: The modules behind the transformer, in order.
+        modules: The modules after the transformer, in order, as they are listed.
         notes: What was assumed, for the user.
     """
 
     transformer_path: str
-    head: tuple[HeadModule, ...]
+    modules: tuple[ModuleEntry, ...]
     notes: tuple[str, ...] = ()
 
 
-def read_modules(folder: SourceFolder) -> ModuleChain:
+def read_modules(folder: SourceFolder, kind: Kind = "embedding") -> ModuleChain:
     """Read the module chain, or the one that sentence-transformers makes up where there is none.
 
+    Args:
+        folder: The model.
+        kind: What the model is; the chain of a reranker has no module after the transformer.
+
     Raises:
-        CheckpointError: ``modules.json`` or a module's configuration is damaged or missing, or a
-            path leaves the folder.
-        UnsupportedModelError: A module, its order or an option of it is not one that stonnx authors.
+        CheckpointError: ``modules.json`` is damaged, or a path leaves the folder.
+        UnsupportedModelError: A module is not sentence-transformers' own, or the first is no transformer.
     """
     if not folder.exists("modules.json"):
-        return _bare_chain(folder)
+        return _bare_chain(folder) if kind == "embedding" else _bare_reranker(folder)
     entries = [_entry(folder, item) for item in _entries(folder)]
-    kind, path = entries[0]
-    if kind != "Transformer":
+    first, path = entries[0]
+    if first != "Transformer":
         raise UnsupportedModelError(
-            f"The first module is {kind}; stonnx converts models that start with a Transformer.",
+            f"The first module is {first}; stonnx converts models that start with a Transformer.",
             hint="Static and other models without a transformer cannot be converted.",
         )
-    notes: list[str] = []
-    head = [module for entry in entries[1:] if (module := _head(folder, *entry, notes)) is not None]
-    _check_order(head)
-    return ModuleChain(transformer_path=path, head=tuple(head), notes=tuple(notes))
+    if kind == "reranker":
+        _check_alone([name for name, _ in entries])
+        return ModuleChain(transformer_path=path, modules=())
+    modules = tuple(ModuleEntry(kind=name, path=place) for name, place in entries[1:])
+    return ModuleChain(transformer_path=path, modules=modules)
 
 
 def _bare_chain(folder: SourceFolder) -> ModuleChain:
     if folder.exists("1_Pooling/config.json"):
-        notes: list[str] = []
-        pooling = read_head_module(folder, "Pooling", "1_Pooling", notes)
         note = "There is no modules.json: pooling is taken from 1_Pooling/config.json."
-        return ModuleChain(transformer_path="", head=(pooling,), notes=(note, *notes))
+        stored = ModuleEntry(kind="Pooling", path="1_Pooling")
+        return ModuleChain(transformer_path="", modules=(stored,), notes=(note,))
     note = "There is no modules.json: mean pooling, as sentence-transformers does."
-    return ModuleChain(transformer_path="", head=(Pooling(modes=("mean",)),), notes=(note,))
+    made_up = ModuleEntry(kind="Pooling", path=None)
+    return ModuleChain(transformer_path="", modules=(made_up,), notes=(note,))
+
+
+def _bare_reranker(folder: SourceFolder) -> ModuleChain:
+    config = Fields("config.json", folder.read_object("config.json"), error=CheckpointError)
+    check_bare_reranker(folder, config)
+    named = ", ".join(config.texts("architectures", default=(), nullable=True)) or "no architecture"
+    note = f"There is no modules.json, and config.json names {named}: a cross-encoder, as sentence-transformers does."
+    return ModuleChain(transformer_path="", modules=(), notes=(note,))
+
+
+def _check_alone(kinds: list[str]) -> None:
+    if len(kinds) > 1:
+        raise UnsupportedModelError(
+            f"The cross-encoder chains {', '.join(kinds)}; stonnx converts cross-encoders that are one Transformer.",
+            hint="Its classifier must be the one of transformers (…ForSequenceClassification); "
+            "scores of language models (LogitScore) and chains with Pooling and Dense are not supported.",
+        )
 
 
 def _entries(folder: SourceFolder) -> list[Any]:
@@ -96,30 +117,3 @@ def _entry(folder: SourceFolder, item: object) -> tuple[str, str]:
             hint="stonnx runs no code that comes with a model; modules of its own cannot be converted.",
         )
     return match["kind"], "" if str(path) == "." else str(path)
-
-
-def _head(folder: SourceFolder, kind: str, path: str, notes: list[str]) -> HeadModule | None:
-    if kind not in _HEAD_KINDS:
-        raise UnsupportedModelError(
-            f"The model has a {kind} module ({path or 'root'}), which stonnx does not convert.",
-            hint=f"Modules that are converted: {_SUPPORTED}. Ask for this one in the issue tracker.",
-        )
-    if kind == "Dropout":
-        notes.append(f"The Dropout module {path} is left out: it does nothing at inference.")
-        return None
-    return read_head_module(folder, kind, path, notes)
-
-
-def _check_order(head: list[HeadModule]) -> None:
-    """Only what reads the sentence vector may follow the pooling, and something must make that vector."""
-    if not head or not isinstance(head[0], Pooling):
-        found = type(head[0]).__name__ if head else "no module"
-        raise UnsupportedModelError(
-            f"The Transformer is followed by {found}; stonnx converts chains where Pooling comes next.",
-            hint="Models whose output is one vector per token are not supported.",
-        )
-    if any(isinstance(module, Pooling) for module in head[1:]):
-        raise UnsupportedModelError(
-            "The model has more than one Pooling module; stonnx converts chains with exactly one.",
-            hint="Several pooling modes in one Pooling module are fine.",
-        )

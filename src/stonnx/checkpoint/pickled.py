@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stonnx._extras import require
+from stonnx.checkpoint.stored import StoredTensor, float_type
 from stonnx.errors import CheckpointError, MissingExtraError, UnsupportedModelError
 
 __all__ = ["PickledFile"]
@@ -43,21 +43,28 @@ class PickledFile:
         """Shape of a tensor."""
         return tuple(self._tensor(name).shape)
 
-    def get(self, name: str) -> NDArray[np.float32]:
-        """A tensor as float32.
+    def dtype(self, name: str) -> str:
+        """Type of a tensor, by torch's name: for floating-point types that is NumPy's, too."""
+        return str(self._tensor(name).dtype).removeprefix("torch.")
+
+    def get(self, name: str) -> StoredTensor:
+        """A tensor as it is stored.
 
         Raises:
             CheckpointError: The file is closed.
             UnsupportedModelError: The tensor is not stored in a floating-point type.
         """
         tensor = self._tensor(name)
-        if not tensor.is_floating_point():
+        kind = float_type(self.dtype(name))
+        if kind is None:
             raise UnsupportedModelError(
                 f"The tensor {name!r} of {self._path} is stored as {tensor.dtype}; expected a floating-point type.",
                 hint="Quantised checkpoints are not supported: pass the original model.",
             )
-        array: NDArray[np.float32] = tensor.detach().to(self._torch.float32).contiguous().numpy()
-        return array
+        whole = tensor.detach().contiguous()
+        if kind == "bfloat16":
+            return StoredTensor(kind, whole.view(self._torch.int16).numpy().view(np.uint16))
+        return StoredTensor(kind, whole.numpy())
 
     def close(self) -> None:
         """Drop the tensors."""

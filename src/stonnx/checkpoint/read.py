@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, get_args
+from typing import get_args
 
-from stonnx.artifact.manifest import Similarity
+from stonnx._fields import Fields
+from stonnx.artifact.manifest import Kind, Similarity
+from stonnx.checkpoint.classification import read_classification
+from stonnx.checkpoint.kind import read_kind
 from stonnx.checkpoint.modules import read_modules
 from stonnx.checkpoint.sentence_config import SentenceConfig, read_sentence_config
 from stonnx.checkpoint.source import SourceFolder
@@ -17,8 +19,9 @@ __all__ = ["read_model"]
 
 _SETTINGS = "config_sentence_transformers.json"
 _SIMILARITIES: tuple[Similarity, ...] = get_args(Similarity)
-# sentence-transformers gives every model these two prompts, empty where the files do not name them.
-_STANDING_PROMPTS = ("query", "document")
+# sentence-transformers gives every embedding model two prompts, empty where the files do not name them.
+_STANDING_PROMPTS: dict[Kind, tuple[str, ...]] = {"embedding": ("query", "document"), "reranker": ()}
+_ERROR = CheckpointError
 
 
 def read_model(folder: SourceFolder) -> ModelSpec:
@@ -26,47 +29,48 @@ def read_model(folder: SourceFolder) -> ModelSpec:
 
     Raises:
         CheckpointError: A file is missing or damaged, a value has the wrong type, or a path leaves the folder.
-        UnsupportedModelError: A module or option that stonnx does not convert.
+        UnsupportedModelError: A kind of model or an option that stonnx does not convert.
     """
-    settings = folder.read_object(_SETTINGS) if folder.exists(_SETTINGS) else {}
-    _check_kind(settings)
-    chain = read_modules(folder)
+    settings = Fields(_SETTINGS, folder.read_object(_SETTINGS) if folder.exists(_SETTINGS) else {}, error=_ERROR)
+    kind = read_kind(folder, settings)
+    chain = read_modules(folder, kind)
     prefix = f"{chain.transformer_path}/" if chain.transformer_path else ""
-    config = folder.read_object(f"{prefix}config.json")
+    config = Fields(f"{prefix}config.json", folder.read_object(f"{prefix}config.json"), error=_ERROR)
     _check_plain(folder, prefix, config)
-    sentence = read_sentence_config(folder, chain.transformer_path)
-    tokenizer = read_tokenizer(folder, chain.transformer_path, sentence, config)
-    notes = [*chain.notes, *tokenizer.notes]
-    if not folder.exists("modules.json") and (settings or sentence != SentenceConfig()):
+    notes = list(chain.notes)
+    if kind == "reranker" and not folder.exists("modules.json"):
+        # CrossEncoder reads neither of the two files of settings without a modules.json.
+        settings, sentence = Fields(_SETTINGS, {}, error=_ERROR), SentenceConfig()
+    else:
+        sentence = read_sentence_config(folder, chain.transformer_path, kind)
+    if kind == "embedding" and not folder.exists("modules.json") and (list(settings) or sentence != SentenceConfig()):
         notes.insert(1, "The settings of sentence-transformers that lie beside it are honoured.")
+    classification = read_classification(config, settings, notes) if kind == "reranker" else None
+    tokenizer = read_tokenizer(folder, chain.transformer_path, sentence, config.values)
     similarity = settings.get("similarity_fn_name")
     return ModelSpec(
         name=folder.name,
         revision=folder.revision,
-        config=config,
+        kind=kind,
+        config=config.values,
         transformer_path=chain.transformer_path,
-        head=chain.head,
+        modules=chain.modules,
+        classification=classification,
         tokenizer_json=tokenizer.json,
         max_tokens=tokenizer.max_tokens,
+        max_seq_length=sentence.max_tokens,
         pad_id=tokenizer.pad_id,
+        padding_side=tokenizer.padding_side,
+        token_types=tokenizer.token_types,
         largest_id=tokenizer.largest_id,
-        prompts=_prompts(settings),
+        prompts=_prompts(settings, _STANDING_PROMPTS[kind]),
         similarity=next((known for known in _SIMILARITIES if known == similarity), None),
-        truncate_dim=_truncate_dim(settings),
-        notes=tuple(notes),
+        truncate_dim=settings.positive_int("truncate_dim", default=None) if kind == "embedding" else None,
+        notes=(*notes, *tokenizer.notes),
     )
 
 
-def _check_kind(settings: Mapping[str, Any]) -> None:
-    kind = settings.get("model_type") or "SentenceTransformer"
-    if kind != "SentenceTransformer":
-        raise UnsupportedModelError(
-            f"The model is a {kind}; stonnx converts models of the SentenceTransformer kind.",
-            hint="Sparse, multi-vector and cross encoders cannot be converted.",
-        )
-
-
-def _check_plain(folder: SourceFolder, prefix: str, config: Mapping[str, Any]) -> None:
+def _check_plain(folder: SourceFolder, prefix: str, config: Fields) -> None:
     """Refuse a transformer that is more than its ``config.json`` and weights."""
     if config.get("auto_map"):
         raise UnsupportedModelError(
@@ -84,10 +88,10 @@ def _check_plain(folder: SourceFolder, prefix: str, config: Mapping[str, Any]) -
         )
 
 
-def _prompts(settings: Mapping[str, Any]) -> Prompts:
+def _prompts(settings: Fields, standing: tuple[str, ...]) -> Prompts:
     stored = settings.get("prompts") or {}
     if not isinstance(stored, dict):
-        raise CheckpointError(f"{_SETTINGS}: prompts is {stored!r}; expected texts by name.")
+        raise settings.wrong("prompts", "texts by name")
     # A null stands for "no text", here and in sentence-transformers.
     texts = {name: text for name, text in stored.items() if text is not None}
     for name, text in texts.items():
@@ -96,17 +100,10 @@ def _prompts(settings: Mapping[str, Any]) -> Prompts:
     default = settings.get("default_prompt_name")
     if default is None:
         return Prompts(texts=texts)
-    if not isinstance(default, str) or default not in {*stored, *_STANDING_PROMPTS}:
+    if not isinstance(default, str) or default not in {*stored, *standing}:
         names = ", ".join(sorted(texts)) or "none"
         raise CheckpointError(
             f"{_SETTINGS}: default_prompt_name is {default!r}, which is not among the prompts ({names}).",
             hint="Correct default_prompt_name, or set it to null.",
         )
     return Prompts(texts={**texts, default: texts.get(default, "")}, default_name=default)
-
-
-def _truncate_dim(settings: Mapping[str, Any]) -> int | None:
-    value = settings.get("truncate_dim")
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-        return value
-    raise CheckpointError(f"{_SETTINGS}: truncate_dim is {value!r}; expected a positive whole number.")

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stonnx.checkpoint.stored import FloatType, StoredTensor
 from stonnx.errors import CheckpointError, UnsupportedModelError
 
 __all__ = ["SafetensorsFile"]
 
-_FLOATS: dict[str, np.dtype[Any]] = {
-    "F32": np.dtype("<f4"),
-    "F16": np.dtype("<f2"),
-    "F64": np.dtype("<f8"),
-    "BF16": np.dtype("<u2"),
+_FLOATS: dict[str, tuple[FloatType, np.dtype[Any]]] = {
+    "F32": ("float32", np.dtype("<f4")),
+    "F16": ("float16", np.dtype("<f2")),
+    "F64": ("float64", np.dtype("<f8")),
+    "BF16": ("bfloat16", np.dtype("<u2")),
 }
+_MOST_RESIDENT_BYTES = 64 * 1024 * 1024
 
 _LARGEST_HEADER_BYTES = 16 * 1024 * 1024  # some 100,000 tensors; real models have some hundreds
 _MOST_DIMENSIONS = 32  # NumPy holds 64 at most; real weights have two
@@ -37,7 +38,10 @@ class _Entry:
 
 
 class SafetensorsFile:
-    """A safetensors file whose float32 tensors are handed out without a copy.
+    """A safetensors file whose tensors are handed out without a copy.
+
+    Pages of the file that were read count as this process's memory until they are let go, so that happens from time
+    to time. What was handed out stays valid: the system reads its pages again where they are asked for.
 
     Args:
         path: The file.
@@ -48,6 +52,7 @@ class SafetensorsFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._resident_bytes = 0
         try:
             self._entries = _read_entries(path)
             with path.open("rb") as stream:
@@ -63,8 +68,13 @@ class SafetensorsFile:
         """Shape of a tensor."""
         return self._entries[name].shape
 
-    def get(self, name: str) -> NDArray[np.float32]:
-        """A tensor as float32; a read-only view of the file when it is stored so.
+    def dtype(self, name: str) -> str:
+        """Type of a tensor: NumPy's name for a floating-point type, the file's own for any other."""
+        code = self._entries[name].dtype
+        return _FLOATS[code][0] if code in _FLOATS else code
+
+    def get(self, name: str) -> StoredTensor:
+        """A tensor as it is stored; its values are a read-only view of the file unless they are not aligned there.
 
         Raises:
             CheckpointError: The file is closed.
@@ -73,15 +83,24 @@ class SafetensorsFile:
         entry = self._entries[name]
         if self._map is None:
             raise CheckpointError(f"{self._path} is closed.")
-        dtype = _FLOATS.get(entry.dtype)
-        if dtype is None:
+        if entry.dtype not in _FLOATS:
             raise UnsupportedModelError(
                 f"The tensor {name!r} of {self._path} is stored as {entry.dtype}; expected a floating-point type.",
                 hint="Quantised checkpoints are not supported: pass the original model.",
             )
+        kind, dtype = _FLOATS[entry.dtype]
         count = math.prod(entry.shape)
+        self._make_room(self._map, count * dtype.itemsize)
         raw = np.frombuffer(self._map, dtype=dtype, count=count, offset=entry.start) if count else np.empty(0, dtype)
-        return _as_float32(raw, bfloat16=entry.dtype == "BF16").reshape(entry.shape)
+        # Engines expect aligned data; a header of odd length or a half-precision neighbour shifts it.
+        return StoredTensor(kind, np.require(raw, requirements="A").reshape(entry.shape))
+
+    def _make_room(self, mapped: mmap.mmap, size_bytes: int) -> None:
+        """Let go of the pages that were read so far, once they and ``size_bytes`` more would be many."""
+        self._resident_bytes += size_bytes
+        if self._resident_bytes > _MOST_RESIDENT_BYTES and hasattr(mapped, "madvise"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+            self._resident_bytes = size_bytes
 
     def close(self) -> None:
         """Let go of the file; the mapping itself lives as long as an array uses it."""
@@ -89,17 +108,6 @@ class SafetensorsFile:
             with contextlib.suppress(BufferError):
                 self._map.close()
             self._map = None
-
-
-def _as_float32(raw: NDArray[Any], *, bfloat16: bool) -> NDArray[np.float32]:
-    if bfloat16:
-        # A bfloat16 is the upper half of a float32.
-        return (raw.astype(np.uint32) << 16).view(np.float32)
-    # Engines expect aligned data; a header of odd length or a half-precision neighbour shifts it.
-    if not raw.flags.aligned or raw.dtype != np.float32:
-        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which Weights refuses
-            return raw.astype(np.float32)
-    return raw
 
 
 def _read_entries(path: Path) -> dict[str, _Entry]:

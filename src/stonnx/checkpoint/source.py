@@ -18,7 +18,7 @@ from stonnx.errors import CheckpointError, UsageError
 __all__ = ["SourceFolder", "resolve_source"]
 
 _LARGEST_SETTINGS_BYTES = 8 * 1024 * 1024
-_LARGE = ("tokenizer.json", "tokenizer_config.json", "added_tokens.json")
+_LARGE = ("tokenizer.json", "tokenizer_config.json", "added_tokens.json", "vocab.json")
 """They may hold a whole vocabulary; every other JSON file holds settings, or names of tensors."""
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 

@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stonnx._fields import Fields
+from stonnx.artifact.manifest import PaddingSide
 from stonnx.artifact.texts import is_tokenizer_failure
 from stonnx.checkpoint.bert_tokenizer import build_bert_tokenizer, read_vocab, word_piece_vocab
-from stonnx.checkpoint.limits import max_tokens, pad_id, usable_positions
+from stonnx.checkpoint.class_tokenizers import build_class_tokenizer, has_class
+from stonnx.checkpoint.limits import max_tokens, pad_id
+from stonnx.checkpoint.older_files import older_document
 from stonnx.checkpoint.sentence_config import SentenceConfig
 from stonnx.checkpoint.source import SourceFolder
 from stonnx.checkpoint.tokens import TokenSet, add_tokens, read_tokens
@@ -26,6 +30,19 @@ __all__ = ["TokenizerResult", "read_tokenizer"]
 
 # All of them are transformers' BertTokenizer under older names.
 _BERT_CLASSES = {"BertTokenizer", "ConvBertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "RetriBertTokenizer"}
+# DistilBertTokenizer is one, but gives no token types.
+_TYPED_CLASSES = {"BertTokenizer", "ConvBertTokenizer", "ElectraTokenizer", "DebertaTokenizer", "DebertaV2Tokenizer"}
+# The class of a family, where neither tokenizer_config.json nor config.json names one.
+_OF_FAMILY = {
+    "albert": "AlbertTokenizer",
+    "bert": "BertTokenizer",
+    "camembert": "CamembertTokenizer",
+    "distilbert": "BertTokenizer",
+    "electra": "BertTokenizer",
+    "mpnet": "MPNetTokenizer",
+    "roberta": "RobertaTokenizer",
+    "xlm-roberta": "XLMRobertaTokenizer",
+}
 # They split text with Python code before any vocabulary is asked.
 _PYTHON_CLASSES = {"BertJapaneseTokenizer", "BertweetTokenizer", "RoCBertTokenizer", "TapasTokenizer"}
 
@@ -39,15 +56,19 @@ class TokenizerResult:
 
     Attributes:
         json: Text of a ``tokenizer.json`` without truncation and padding.
-        max_tokens: Longest token row, special tokens included.
+        max_tokens: Longest token row, special tokens included; None where no file limits it.
         pad_id: Id of the padding token.
+        padding_side: Where shorter rows are filled up.
+        token_types: Whether the tokenizer gives the model ``token_type_ids``.
         largest_id: Largest id of the vocabulary, added tokens included.
         notes: What was assumed, for the user.
     """
 
     json: str
-    max_tokens: int
+    max_tokens: int | None
     pad_id: int
+    padding_side: PaddingSide
+    token_types: bool
     largest_id: int
     notes: tuple[str, ...]
 
@@ -56,6 +77,7 @@ class TokenizerResult:
 class _Files:
     """``tokenizer_config.json`` with its overrides, and the other files; None for the ones that are missing."""
 
+    prefix: str
     config: Mapping[str, Any]
     document: Mapping[str, Any] | None
     document_path: Path
@@ -81,8 +103,9 @@ def read_tokenizer(
     files = _read_files(folder, f"{subfolder}/" if subfolder else "", sentence)
     _check_options(files)
     notes: list[str] = []
+    class_name = _class_name(files.config, model_config)
     try:
-        tokenizer = _build(folder, files, _class_name(files.config, model_config), notes)
+        tokenizer = _build(folder, files, class_name, notes)
     except StonnxError:
         raise
     except BaseException as exc:
@@ -93,11 +116,17 @@ def read_tokenizer(
         _lowercase_first(tokenizer)
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    limit = max_tokens(sentence, files.config, usable_positions(model_config), notes)
+    limit = max_tokens(sentence, files.config, model_config.get("max_position_embeddings"))
     padding = pad_id(tokenizer, _pad_token(files), model_config.get("pad_token_id"), notes)
     largest = _largest_id(tokenizer, folder)
     return TokenizerResult(
-        json=tokenizer.to_str(), max_tokens=limit, pad_id=padding, largest_id=largest, notes=tuple(notes)
+        json=tokenizer.to_str(),
+        max_tokens=limit,
+        pad_id=padding,
+        padding_side="left" if _side(files, "padding") == "left" else "right",
+        token_types=_token_types(files.config, class_name),
+        largest_id=largest,
+        notes=tuple(notes),
     )
 
 
@@ -108,6 +137,7 @@ def _read_files(folder: SourceFolder, prefix: str, sentence: SentenceConfig) -> 
     document = folder.read_object(names["tokenizer.json"]) if there["tokenizer.json"] else None
     config |= sentence.tokenizer_options
     return _Files(
+        prefix=prefix,
         config=config,
         document=document,
         document_path=folder.file(names["tokenizer.json"]),
@@ -122,15 +152,12 @@ def _check_options(files: _Files) -> None:
             "The tokenizer comes with code of its own (auto_map in tokenizer_config.json), which stonnx does not run.",
             hint="Save the tokenizer as a plain tokenizer.json and remove auto_map.",
         )
-    # transformers takes the side from tokenizer.json where the config does not name it.
-    for name, section in (("truncation_side", "truncation"), ("padding_side", "padding")):
-        stored = (files.document or {}).get(section)
-        direction = stored.get("direction", "Right") if isinstance(stored, dict) else "Right"
-        if str(files.config.get(name, direction)).lower() != "right":
-            raise UnsupportedModelError(
-                f"The tokenizer has {name} 'left'; stonnx converts models with 'right'.",
-                hint=f"Set {name} to right in tokenizer_config.json if the model works with it.",
-            )
+    if _side(files, "truncation") == "left":
+        raise UnsupportedModelError(
+            "The tokenizer has truncation_side 'left'; stonnx converts models with 'right'.",
+            hint="Set truncation_side to right in tokenizer_config.json if the model works with it.",
+        )
+    _side(files, "padding")
     if files.config.get("split_special_tokens"):
         raise UnsupportedModelError(
             "The tokenizer splits special tokens (split_special_tokens), which tokenizer.json cannot express.",
@@ -138,11 +165,28 @@ def _check_options(files: _Files) -> None:
         )
 
 
+def _side(files: _Files, what: str) -> str:
+    """``left`` or ``right``: transformers takes the side from tokenizer.json where the config does not name it."""
+    stored = (files.document or {}).get(what)
+    direction = stored.get("direction", "Right") if isinstance(stored, dict) else "Right"
+    side = files.config.get(f"{what}_side", direction)
+    if str(side).lower() not in ("left", "right"):
+        raise CheckpointError(f"tokenizer_config.json: {what}_side is {side!r}; expected left or right.")
+    return str(side).lower()
+
+
+def _token_types(config: Mapping[str, Any], class_name: str) -> bool:
+    """Whether the model is given token types: what the tokenizer's frame says of them counts only then."""
+    inputs = Fields("tokenizer_config.json", config, error=CheckpointError).texts("model_input_names", default=None)
+    return class_name in _TYPED_CLASSES if inputs is None else "token_type_ids" in inputs
+
+
 def _class_name(config: Mapping[str, Any], model_config: Mapping[str, Any]) -> str:
-    """The tokenizer class without "Fast"; BERT's own where no file names one."""
+    """The tokenizer class without "Fast"; the family's own where no file names one."""
     name = config.get("tokenizer_class") or model_config.get("tokenizer_class")
     if name is None:
-        return "BertTokenizer" if model_config.get("model_type") == "bert" else "PreTrainedTokenizer"
+        family = model_config.get("model_type")
+        return _OF_FAMILY.get(family, "PreTrainedTokenizer") if isinstance(family, str) else "PreTrainedTokenizer"
     if not isinstance(name, str):
         raise CheckpointError(f"tokenizer_config.json: tokenizer_class is {name!r}; expected a class name.")
     return name.removesuffix("Fast")
@@ -160,11 +204,15 @@ def _build(folder: SourceFolder, files: _Files, class_name: str, notes: list[str
         tokenizer, found = build_bert_tokenizer(vocab, files.config, files.tokens, files.document)
         notes.extend(found)
         return tokenizer
-    if files.document is None:
+    document = files.document or older_document(folder, files.prefix, class_name)
+    if document is None:
         raise CheckpointError(
-            f"{folder.path} holds no tokenizer that stonnx can read: expected tokenizer.json or, for BERT, vocab.txt.",
-            hint="Save it once more with transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
+            f"{folder.path} holds no tokenizer that stonnx can read: expected tokenizer.json or, for BERT and MPNet, "
+            "vocab.txt, or for RoBERTa vocab.json and merges.txt.",
+            hint="Save it again with transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
         )
+    if has_class(class_name, document):
+        return build_class_tokenizer(class_name, document, files.config, files.tokens)
     if class_name in _BERT_CLASSES:
         notes.append(f"The tokenizer class is {class_name}, but tokenizer.json is no WordPiece; it is used as it is.")
     tokenizer = Tokenizer.from_file(str(files.document_path))

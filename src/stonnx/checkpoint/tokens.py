@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stonnx._fields import Fields
 from stonnx.checkpoint.source import SourceFolder
 from stonnx.errors import CheckpointError
 
 if TYPE_CHECKING:
     from tokenizers import AddedToken, Tokenizer
 
-__all__ = ["TokenSet", "add_tokens", "read_tokens"]
+__all__ = ["TokenSet", "add_tokens", "read_tokens", "with_defaults"]
 
 _STANDARD = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
@@ -56,7 +57,8 @@ def read_tokens(
     config = dict(config)
     by_id: dict[int, AddedToken] = {}
     if "added_tokens_decoder" in config:
-        by_id = {_id(key): _token(value) for key, value in _object(config, "added_tokens_decoder").items()}
+        decoder = Fields("tokenizer_config.json", config, error=CheckpointError).object("added_tokens_decoder")
+        by_id = {_id(key): _token(value) for key, value in decoder.items()}
     else:
         if folder.exists(f"{prefix}special_tokens_map.json"):
             config |= folder.read_object(f"{prefix}special_tokens_map.json")
@@ -79,6 +81,33 @@ def add_tokens(tokenizer: Tokenizer, tokens: TokenSet) -> None:
     for token in new:
         token.special = token.special or token.content in roles
     tokenizer.add_tokens(new)
+
+
+def with_defaults(
+    tokens: TokenSet, special: Mapping[str, str], *, wide_mask: bool = False, extra: tuple[str, ...] = ()
+) -> TokenSet:
+    """The special tokens that a tokenizer class has even where no file names them.
+
+    Args:
+        tokens: What the files name.
+        special: Texts by role, such as ``pad_token``.
+        wide_mask: The mask token takes the blanks in front of it along, unless a file describes it.
+        extra: Further special tokens where no file names any.
+    """
+    from tokenizers import AddedToken
+
+    described = {token.content: token for token in tokens.by_id.values()}
+    named = {role: described.get(text) or AddedToken(text, special=True) for role, text in special.items()}
+    named |= tokens.named
+    mask = named.get("mask_token")
+    if wide_mask and mask is not None and mask.content not in described:
+        named["mask_token"] = AddedToken(mask.content, lstrip=True, special=True)
+    order = dict.fromkeys((*_STANDARD, *named))
+    return TokenSet(
+        named={role: named[role] for role in order if role in named},
+        extra=tokens.extra or tuple(AddedToken(text, special=True) for text in extra),
+        by_id=tokens.by_id,
+    )
 
 
 def _named(config: Mapping[str, Any], by_id: Mapping[int, AddedToken]) -> dict[str, AddedToken]:
@@ -138,10 +167,3 @@ def _id(value: object) -> int:
         return int(value)  # type: ignore[call-overload,no-any-return]
     except (TypeError, ValueError, OverflowError):
         raise CheckpointError(f"The tokenizer gives a token the id {value!r}; expected a whole number.") from None
-
-
-def _object(config: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = config[key]
-    if not isinstance(value, dict):
-        raise CheckpointError(f"tokenizer_config.json: {key} is {value!r}; expected a JSON object.")
-    return value

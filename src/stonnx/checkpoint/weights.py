@@ -1,4 +1,11 @@
-"""Tensors of a checkpoint by name, as float32, without reading more than is asked for."""
+"""Tensors of a checkpoint by name, without reading more than is asked for.
+
+As float32, or in the type in which they are stored::
+
+    with Weights.open(folder) as weights:
+        array = weights.get("encoder.layer.0.output.dense.weight")
+        half = weights.stored("encoder.layer.0.output.dense.weight")  # half.dtype, half.values
+"""
 
 from __future__ import annotations
 
@@ -13,6 +20,7 @@ from numpy.typing import NDArray
 from stonnx.checkpoint.pickled import PickledFile
 from stonnx.checkpoint.safetensors_file import SafetensorsFile
 from stonnx.checkpoint.source import SourceFolder
+from stonnx.checkpoint.stored import StoredTensor, as_float32, check_finite
 from stonnx.errors import CheckpointError
 
 __all__ = ["Weights"]
@@ -25,7 +33,8 @@ _SINGLE_PICKLED, _SHARDED_PICKLED = "pytorch_model.bin", "pytorch_model.bin.inde
 class _TensorFile(Protocol):
     def names(self) -> tuple[str, ...]: ...
     def shape(self, name: str) -> tuple[int, ...]: ...
-    def get(self, name: str) -> NDArray[np.float32]: ...
+    def dtype(self, name: str) -> str: ...
+    def get(self, name: str) -> StoredTensor: ...
     def close(self) -> None: ...
 
 
@@ -38,8 +47,9 @@ _OpenFile = Callable[[Path], _TensorFile]
 class Weights:
     """The tensors of one module folder, from one file or several shards.
 
-    Arrays that are already float32 are views of the memory-mapped file: read-only, and valid as
-    long as something holds them, even after ``close``.
+    Arrays that are not converted are views of the memory-mapped file: read-only, and valid as long as something holds
+    them, even after ``close``. Nothing is kept here: who lets go of an array before asking for the next one holds no
+    more than the largest.
 
     Args:
         files: For each tensor name the open file that holds it.
@@ -47,7 +57,7 @@ class Weights:
 
     def __init__(self, files: dict[str, _TensorFile]) -> None:
         self._files = files
-        self._finite: set[str] = set()
+        self._finite: set[tuple[str, str]] = set()
 
     @classmethod
     def open(cls, folder: SourceFolder, subfolder: str = "") -> Self:
@@ -124,11 +134,39 @@ class Weights:
             CheckpointError: There is no such tensor, it holds a NaN or an infinite number, or the weights are closed.
             UnsupportedModelError: The tensor is not stored in a floating-point type.
         """
-        array = self._file(name).get(name)
-        if name not in self._finite:
-            _check_finite(name, array)
-            self._finite.add(name)
-        return array
+        tensor = self._file(name).get(name)
+        if tensor.dtype == "float64":
+            tensor = StoredTensor("float32", as_float32(tensor))
+        self._check(name, tensor)
+        return as_float32(tensor)
+
+    def dtype(self, name: str) -> str:
+        """Type in which a tensor is stored, without reading it.
+
+        Returns:
+            ``"float16"``, ``"bfloat16"``, ``"float32"`` or ``"float64"``; for any other type what the file calls it.
+
+        Raises:
+            CheckpointError: There is no such tensor.
+        """
+        return self._file(name).dtype(name)
+
+    def stored(self, name: str) -> StoredTensor:
+        """A tensor in the type in which it is stored: halves reach a graph as they are.
+
+        Raises:
+            CheckpointError: There is no such tensor, it holds a NaN or an infinite number, or the weights are closed.
+            UnsupportedModelError: The tensor is not stored in a floating-point type.
+        """
+        tensor = self._file(name).get(name)
+        self._check(name, tensor)
+        return tensor
+
+    def _check(self, name: str, tensor: StoredTensor) -> None:
+        """Refuse what is not finite, once for each type: a finite float64 may be infinite as float32."""
+        if (name, tensor.dtype) not in self._finite:
+            check_finite(name, tensor)
+            self._finite.add((name, tensor.dtype))
 
     def close(self) -> None:
         """Let go of the files. Arrays handed out stay valid."""
@@ -148,17 +186,6 @@ class Weights:
             return self._files[name]
         except KeyError:
             raise CheckpointError(f"The checkpoint has no tensor {name!r}.") from None
-
-
-def _check_finite(name: str, array: NDArray[np.float32]) -> None:
-    """One NaN in the weights makes every vector NaN."""
-    finite = np.isfinite(array)
-    if not finite.all():
-        raise CheckpointError(
-            f"The tensor {name} is not finite (NaN or infinite) at {array.size - np.count_nonzero(finite):,} of "
-            f"{array.size:,} places.",
-            hint="The checkpoint is damaged, or its training diverged: download it again, or pass another one.",
-        )
 
 
 def _weight_map(folder: SourceFolder, index: str) -> dict[str, str]:

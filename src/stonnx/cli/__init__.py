@@ -21,7 +21,7 @@ NOTHING_LEFT = "nothing half-written was left behind"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; see :func:`stonnx.cli._main.main`.
 
-    Even the imports are inside, so that an early Ctrl-C is told like a late one.
+    Even the imports are inside, so that an early Ctrl-C is reported like a late one.
     """
     try:
         from stonnx.cli._main import main as run

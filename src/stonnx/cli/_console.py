@@ -61,7 +61,7 @@ class Output:
 
     Args:
         quiet: No talk and no progress; results and errors are still printed.
-        json_mode: The result is printed as JSON by the verb, so people get nothing on stdout.
+        json_mode: The verb prints its result as JSON, and nothing else on stdout.
     """
 
     def __init__(self, *, quiet: bool = False, json_mode: bool = False) -> None:
@@ -99,7 +99,7 @@ class Output:
         sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
 
     def heading(self, text: str) -> None:
-        """A line above a block, with an empty line before it."""
+        """The title of a block, with an empty line before it."""
         from rich.text import Text
 
         sys.stdout.write("\n" + _rendered(Text(printable(text), style="bold", overflow="fold")))
@@ -131,11 +131,16 @@ class Output:
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, shorten: bool = False
     ) -> None:
-        """A table: the first ``left`` columns to the left, numbers to the right.
+        """A table, made to fit the width of the terminal.
 
-        One that is too wide gets less room between the columns. ``shorten`` says that the left columns are texts:
-        these then give way, down to a fair beginning, and names never do. Where that is not enough, every row
-        becomes a short list.
+        Where it is too wide, the space between the columns shrinks first, then the texts in the left columns are cut
+        (with ``shorten``, and not below 20 characters). If that is not enough, each row becomes a short list.
+
+        Args:
+            columns: The titles.
+            rows: A cell for each title.
+            left: How many columns, from the first, are aligned to the left; the others are numbers.
+            shorten: Whether the left columns are texts, which may be cut; names never are.
         """
         room = width() - 2
         for tight in (False, True):
@@ -150,7 +155,7 @@ class Output:
             sys.stdout.write("  " + line.rstrip() + "\n")
 
     def _records(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int, shorten: bool) -> None:
-        """Each row under its left cells, as names and values."""
+        """Each row as a short list: the left cells as its title, the others as names and values."""
         indent = max(len(column) for column in columns[left:]) + 6
         for row in rows:
             title = "  ".join(filter(None, row[:left]))
@@ -218,11 +223,14 @@ _STYLES = {"pass": "green", "FAIL": "bold red"}
 
 
 class TalkHandler(logging.Handler):
-    """Prints log records on the stderr of the moment, as talk; a record's ``cli_hint`` is a hint, as an error's is."""
+    """Prints log records on the stderr of the moment, as talk.
+
+    A record's ``cli_hint`` is shown as a hint, as an error's is. One with ``truncated_texts`` is not shown.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Leave out that texts were truncated: `encode` tells the total, and elsewhere the texts are test texts."""
-        return not str(record.msg).endswith("were truncated") and bool(super().filter(record))
+        return not hasattr(record, "truncated_texts") and bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print ``warning: message``, and ``hint: ...`` below it where there is one."""
@@ -233,7 +241,7 @@ class TalkHandler(logging.Handler):
 
 
 def talk(text: str) -> None:
-    """Whole lines on stderr, without wrapping, in step with what is on stdout."""
+    """Whole lines on stderr, without wrapping, after everything that was written to stdout before."""
     sys.stdout.flush()
     with contextlib.suppress(OSError, ValueError):  # nobody listens: no reason to end the work
         sys.stderr.write(text + "\n")

@@ -67,7 +67,7 @@ EXIT_CODES: Mapping[type[BaseException], ExitCode] = MappingProxyType(
         MissingExtraError: ExitCode.UNSUPPORTED,
         VerificationError: ExitCode.VERIFICATION_FAILED,
         RunError: ExitCode.RUN_FAILED,
-        # What leaks from below: the machine's doing more often than ours.
+        # Python's own errors, which are more often the machine's fault than ours.
         MemoryError: ExitCode.RUN_FAILED,
         OSError: ExitCode.RUN_FAILED,
         BrokenPipeError: ExitCode.BROKEN_PIPE,
@@ -118,7 +118,7 @@ def _lines(error: BaseException, code: ExitCode) -> list[str]:
 
 
 def _tidy(text: str) -> str:
-    """A message that may quote a hostile file: its own line breaks stay, control characters are spelled out."""
+    """A message, which may quote a hostile file: line breaks stay, control characters are spelled out."""
     from stonnx.cli._text import printable
 
     return "\n".join(printable(line) for line in text.split("\n"))

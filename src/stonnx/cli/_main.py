@@ -24,6 +24,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "convert": "turn a Sentence Transformers model into an ONNX artifact",
         "info": "show what an artifact holds; --check hashes its files",
         "encode": "turn texts into embeddings",
+        "rerank": "order documents by their score for a query",
         "verify": "compare an artifact with the original model",
         "tune": "find the fastest faithful settings for this machine",
         "bench": "measure speed beside the original model",
@@ -130,9 +131,9 @@ def _verb_module(verb: str) -> ModuleType:
 
 
 def _prepare_streams() -> None:
-    """See that there is a stdout, and a stderr even where it was closed, and let any text through them.
+    """Make sure that there is a stdout and a stderr, and that any text can be written to them.
 
-    What the terminal's encoding cannot show is spelled out instead of failing.
+    What the terminal's encoding cannot show is spelled out.
 
     Raises:
         RunError: stdout is closed.
@@ -150,9 +151,9 @@ def _prepare_streams() -> None:
 
 
 def _fill_closed_streams() -> None:
-    """Open the descriptors 0 to 2 that are closed: else the next file would get their number, and what is for stderr.
+    """Open those of the descriptors 0 to 2 that are closed.
 
-    Native libraries write to the numbers, whatever Python calls its streams.
+    Otherwise the next file that is opened would get such a number, and with it what native libraries write to stderr.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -191,9 +192,9 @@ def _unwinding_signals() -> Iterator[list[int]]:
 
 
 def _exit_code_after(error: BaseException, came: Sequence[int]) -> int:
-    """Report an error; where a signal came first, that is what ended the command.
+    """Report an error; where a signal came first, the signal is what ended the command.
 
-    An extension module that is interrupted while it is imported says ImportError, whatever the reason was.
+    The error may hide that: an extension module that is interrupted during its import raises ImportError.
     """
     if not came or isinstance(error, KeyboardInterrupt):
         return int(report(error))
@@ -208,7 +209,7 @@ def _exit_code_after(error: BaseException, came: Sequence[int]) -> int:
 
 @contextlib.contextmanager
 def _warnings_on_stderr() -> Iterator[None]:
-    """What the library logs as a warning is talk, while the verb runs."""
+    """Show on stderr what the library logs as a warning while the verb runs."""
     import logging
 
     from stonnx.cli._console import TalkHandler
@@ -224,10 +225,9 @@ def _warnings_on_stderr() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Nothing reaches stderr while the verb runs; the error that ends it is told afterwards.
+    """Nothing reaches stderr while the verb runs; the error that ends it is reported afterwards.
 
-    It is the descriptor that leads nowhere: libraries print, log and draw bars on ``sys.stderr``, which writes to it,
-    and their native code knows nothing else.
+    The descriptor itself leads nowhere meanwhile, because native code writes to it past ``sys.stderr``.
     """
     stderr = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from stonnx._writing import staged_file, unwritable
+from stonnx._writing import staged_file, unwritable_as_error
 from stonnx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def is_stdout(name: str) -> bool:
 def npy_target(name: str, *, force: bool) -> Iterator[BinaryIO]:
     """A file to write to; on success its content is at the target, whole.
 
-    A file appears by a rename, beside which nothing is left. A pipe or stdout gets the bytes at the end, from a
-    temporary file: the head of a .npy file says how many rows follow.
+    A file appears whole or not at all. A pipe or stdout gets the bytes at the end, from a temporary file, because the
+    head of a .npy file says how many rows follow.
 
     Args:
         name: A file, a link to one, a named pipe, or ``/dev/stdout``.
@@ -54,18 +54,18 @@ def npy_target(name: str, *, force: bool) -> Iterator[BinaryIO]:
     elif not _is_pipe(path):
         _check_folder(path)
         with contextlib.ExitStack() as stack:
-            with _told(name):
+            with unwritable_as_error(name):
                 stream = stack.enter_context(staged_file(path, force=force))
             yield stream
-            with _told(name):
+            with unwritable_as_error(name):
                 stack.close()
         return
     with contextlib.ExitStack() as stack:
-        with _told("A temporary file"):
+        with unwritable_as_error("A temporary file"):
             spool = stack.enter_context(tempfile.TemporaryFile())
         yield spool
         spool.seek(0)
-        with _told(name):
+        with unwritable_as_error(name):
             _send(spool, name)
 
 
@@ -85,13 +85,13 @@ def write_npy(stream: BinaryIO, chunks: Iterable[NDArray[np.float32]], *, name: 
     """
     rows, dimension = 0, 0
     for vectors in chunks:
-        with _told(name):
+        with unwritable_as_error(name):
             if not dimension:
                 dimension = vectors.shape[1]
                 _write_head(stream, 0, dimension)
             stream.write(vectors.astype("<f4", copy=False).tobytes())
         rows += len(vectors)
-    with _told(name):
+    with unwritable_as_error(name):
         stream.seek(0)
         _write_head(stream, rows, dimension)
         stream.flush()
@@ -132,14 +132,3 @@ def _send(spool: BinaryIO, name: str) -> None:
     except BaseException as error:
         error.add_note(f"{name} got a part of the array at most")
         raise
-
-
-@contextlib.contextmanager
-def _told(name: str) -> Iterator[None]:
-    """What the machine says, as a RunError; a reader that went away is no error of the machine's."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise unwritable(name, error) from error

@@ -21,7 +21,7 @@ _SECONDS_BETWEEN_DRAWINGS = 0.2
 
 
 class Steps:
-    """Names the steps of a job as they begin; on a terminal each is timed once it is over."""
+    """Shows the steps of a job as they begin; on a terminal also how long each took."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -64,9 +64,9 @@ class Steps:
 
 
 class Progress:
-    """Bars by label, for callbacks of the form ``(label, done, total)``.
+    """A progress bar for each label, for callbacks of the form ``(label, done, total)``.
 
-    They are drawn only inside a callback: a thread that draws would disturb what is being measured.
+    Bars are updated only inside a callback: a thread of their own would disturb what is being measured.
     """
 
     def __init__(self, *, quiet: bool) -> None:

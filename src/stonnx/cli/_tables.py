@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stonnx.cli._console import Output
+from stonnx.cli._score_tables import SCORE_COLUMNS, labels_text, pairs_text, score_cells
 from stonnx.cli._text import plural, size_text
 
 if TYPE_CHECKING:
     from stonnx.artifact import Artifact
+    from stonnx.artifact.fidelity_class import AnyFidelity
     from stonnx.artifact.manifest import Fidelity, FidelityClass, Manifest, Stage, Variant
     from stonnx.bench import BenchReport, ProtocolResult
-    from stonnx.verify import BareFolder, Report
+    from stonnx.verify import AnyVariantReport, BareFolder, Report
 
 __all__ = [
     "UNSURE_CLASS",
@@ -29,6 +31,7 @@ __all__ = [
     "print_machine_fit",
     "print_verification",
     "ratio_text",
+    "stages_text",
     "three_digits",
 ]
 
@@ -42,11 +45,10 @@ def model_rows(manifest: Manifest) -> list[tuple[str, str]]:
     source = manifest.source.name + (f" at {manifest.source.revision}" if manifest.source.revision else "")
     rows = [
         ("source", source),
+        ("kind", manifest.kind),
         ("architecture", manifest.architecture),
-        ("dimension", str(manifest.dimension)),
-        ("longest text", plural(manifest.tower.tokenizer.max_tokens, "token")),
-        ("stages", " > ".join(_stage_text(stage) for stage in manifest.stages)),
-        ("similarity", manifest.similarity or "not stated"),
+        *_result_rows(manifest),
+        ("stages", stages_text(manifest)),
         ("prompts", ", ".join(manifest.tower.prompts) or "none"),
     ]
     if manifest.tower.default_prompt_name is not None:
@@ -54,6 +56,27 @@ def model_rows(manifest: Manifest) -> list[tuple[str, str]]:
     if manifest.truncate_dim is not None:
         rows.append(("components kept", f"the first {manifest.truncate_dim}"))
     return rows
+
+
+def stages_text(manifest: Manifest) -> str:
+    """The modules that a text goes through, with their options: ``Transformer > Pooling(pooling_mode mean)``."""
+    return " > ".join(_stage_text(stage) for stage in manifest.stages)
+
+
+def _result_rows(manifest: Manifest) -> list[tuple[str, str]]:
+    """What comes out, and of how long a text."""
+    longest = plural(manifest.tower.tokenizer.max_tokens, "token")
+    if manifest.scoring is not None:
+        return [
+            ("labels", labels_text(manifest.scoring)),
+            ("activation", manifest.scoring.activation),
+            ("longest pair", longest),
+        ]
+    return [
+        ("dimension", str(manifest.dimension)),
+        ("similarity", manifest.similarity or "not stated"),
+        ("longest text", longest),
+    ]
 
 
 def file_rows(manifest: Manifest) -> list[tuple[str, str]]:
@@ -82,16 +105,21 @@ def fidelity_cells(fidelity: Fidelity | None) -> list[str]:
 
 
 def print_fidelity(output: Output, variants: Sequence[Variant]) -> None:
-    """The fidelity that the manifest of an embedding carries, per variant."""
+    """The fidelity that the manifest carries, per variant."""
     from stonnx.artifact import ScoreFidelity
 
-    figures = [(variant.name, variant.fidelity) for variant in variants]
-    rows = [[name, *fidelity_cells(found)] for name, found in figures if not isinstance(found, ScoreFidelity)]
-    output.table(_FIDELITY_COLUMNS, rows)
+    rows, columns = [], _FIDELITY_COLUMNS
+    for variant in variants:
+        if isinstance(variant.fidelity, ScoreFidelity):
+            columns = SCORE_COLUMNS
+            rows.append([variant.name, *score_cells(variant.fidelity)])
+        else:
+            rows.append([variant.name, *fidelity_cells(variant.fidelity)])
+    output.table(columns, rows)
 
 
 def print_machine_fit(output: Output, artifact: Artifact) -> None:
-    """Per variant: its arithmetic, the class it promises, what CPU it needs, whether it runs here; the tuned choice."""
+    """Which variants run here, with their arithmetic and promised class, and what ``stonnx tune`` chose here."""
     from stonnx.runtime.choice import read_choice
     from stonnx.runtime.loading import why_not_here
 
@@ -121,45 +149,87 @@ def print_verification(output: Output, report: Report) -> None:
     """A verification: numbers and class per variant, PASS or FAIL, what was compared with what, where."""
     with_pairs = any(variant.spearman is not None for variant in report.variants)
     # Eighty characters: the number of texts and the promised classes go below, and Spearman takes a column's place.
-    columns = ["variant", "cos. mean", "cos. min", "Spearman" if with_pairs else "max |Δ|", "top-10", "class", "result"]
+    figures = _figure_columns(report.variants[0], with_pairs=with_pairs)
+    columns = ["variant", *figures, "top-10", "class", "result"]
     rows = []
     for variant in report.variants:
-        _, mean, low, diff, _ = fidelity_cells(variant.fidelity)
-        if with_pairs:
-            diff = _spearman_text(variant.spearman)
         overlap = overlap_text(variant.fidelity, variant.overlap_error)
         found = class_text(variant.measured_class, is_sure=variant.class_is_sure)
-        rows.append([variant.name, mean, low, diff, overlap, found, _verdict(passed=variant.passed)])
+        cells = _figure_cells(variant, with_pairs=with_pairs)
+        rows.append([variant.name, *cells, overlap, found, _verdict(passed=variant.passed)])
     output.table(columns, rows)
-    original = next((v.reference_spearman for v in report.variants if v.reference_spearman is not None), None)
-    if original is not None and not math.isnan(original):
-        output.text(f"The original model's Spearman on these pairs is {original:.4f}.")
-    if any(variant.spearman is not None and math.isnan(variant.spearman) for variant in report.variants):
-        output.text("Spearman is undefined (-) where the similarities of all pairs are equal: they have no order.")
-    for variant in report.variants:
-        for failure in variant.failures:
-            output.item(f"{variant.name}: {failure}")
-        if variant.failures:
-            output.item(f"{variant.name}: the worst text is {_shortened(variant.worst_text)}")
-    for skipped in report.skipped:
-        output.item(f"{skipped.name}: skipped, {skipped.reason}")
-    if report.bare_folder is not None and report.bare_folder.differs:
-        output.item(_bare_folder_text(report.bare_folder))
+    _print_remarks(output, report)
     output.text()
     doubts = [] if all(variant.class_is_sure for variant in report.variants) else [("marks", UNSURE_CLASS)]
     output.fields(
         [
             ("promised", ", ".join(f"{variant.name} {variant.fidelity_class}" for variant in report.variants)),
             *doubts,
-            ("texts", f"{report.variants[0].fidelity.texts:,}; ± is twice the standard error of the mean over them"),
+            _compared_row(report.variants[0].fidelity),
             ("original", ", ".join(f"{name} {value}" for name, value in report.reference.items()) or "not stated"),
             ("machine", machine_text(report.machine)),
         ]
     )
 
 
-def overlap_text(fidelity: Fidelity, error: float) -> str:
-    """The overlap of neighbours with twice its standard error, ``97.2% ±1.1%``; bare where all texts agree."""
+def _figure_columns(variant: AnyVariantReport, *, with_pairs: bool) -> list[str]:
+    from stonnx.verify import ScoreVariantReport
+
+    if isinstance(variant, ScoreVariantReport):
+        return ["mean |Δ|", "max |Δ|", "Spearman" if with_pairs else "logits"]
+    return ["cos. mean", "cos. min", "Spearman" if with_pairs else "max |Δ|"]
+
+
+def _figure_cells(variant: AnyVariantReport, *, with_pairs: bool) -> list[str]:
+    """Mean and worst figure, and Spearman or a further difference."""
+    from stonnx.verify import ScoreVariantReport
+
+    if isinstance(variant, ScoreVariantReport):
+        _, mean, worst, *_ = score_cells(variant.fidelity)
+        further = f"{variant.max_logit_diff:.1e}"
+    else:
+        _, mean, worst, further, _ = fidelity_cells(variant.fidelity)
+    return [mean, worst, _spearman_text(variant.spearman) if with_pairs else further]
+
+
+def _print_remarks(output: Output, report: Report) -> None:
+    """What the numbers do not say: about Spearman, about failures, and what was left out."""
+    original = next((v.reference_spearman for v in report.variants if v.reference_spearman is not None), None)
+    if original is not None and not math.isnan(original):
+        output.text(f"The original model's Spearman on these pairs is {original:.4f}.")
+    if any(variant.spearman is not None and math.isnan(variant.spearman) for variant in report.variants):
+        what = "scores" if report.kind == "reranker" else "similarities"
+        output.text(f"Spearman is undefined (-) where the {what} of all pairs are equal: they have no order.")
+    for variant in report.variants:
+        for failure in variant.failures:
+            output.item(f"{variant.name}: {failure}")
+        if variant.failures:
+            output.item(f"{variant.name}: the worst {_worst_text(variant)}")
+    for skipped in report.skipped:
+        output.item(f"{skipped.name}: skipped, {skipped.reason}")
+    if report.bare_folder is not None and report.bare_folder.differs:
+        output.item(_bare_folder_text(report.bare_folder))
+
+
+def _worst_text(variant: AnyVariantReport) -> str:
+    from stonnx.verify import ScoreVariantReport
+
+    if isinstance(variant, ScoreVariantReport):
+        return f"pair is {' with '.join(map(_shortened, variant.worst_pair))}"
+    return f"text is {_shortened(variant.worst_text)}"
+
+
+def _compared_row(fidelity: AnyFidelity) -> tuple[str, str]:
+    """How much was compared."""
+    from stonnx.artifact import ScoreFidelity
+
+    if isinstance(fidelity, ScoreFidelity):
+        return "pairs", f"{pairs_text(fidelity)}; |Δ| of probabilities; ± is twice the standard error of the mean"
+    return "texts", f"{fidelity.texts:,}; ± is twice the standard error of the mean over them"
+
+
+def overlap_text(fidelity: AnyFidelity, error: float) -> str:
+    """The overlap of neighbours or rankings with twice its standard error, ``97.2% ±1.1%``; bare where all agree."""
     if error == 0:
         return f"{fidelity.top10_overlap:.1%}"
     return f"{fidelity.top10_overlap:.1%} ±{2 * error:.1%}"
@@ -179,8 +249,8 @@ def _bare_folder_text(folder: BareFolder) -> str:
 
 
 def print_bench(output: Output, report: BenchReport) -> None:
-    """A benchmark: both sides' numbers per protocol, how many times faster, who was measured where."""
-    labels = [_side_label(name) for name in report.sides]
+    """A benchmark: both sides' numbers for each protocol, their ratio, and what was measured where."""
+    labels = [report.variant, "portable" if report.against is None else "original"]
     rows: list[Sequence[str]] = []
     for protocol in report.protocols:
         times = (
@@ -193,19 +263,27 @@ def print_bench(output: Output, report: BenchReport) -> None:
         )
     output.table(("protocol", "unit", *labels, "faster", "spread"), rows)
     output.text()
+    noun = "text" if report.score_diff is None else "pair"
     counts = ", ".join(
-        f"{protocol.name} {plural(protocol.texts, 'text')} x {plural(protocol.rounds, 'round')}"
+        f"{protocol.name} {plural(protocol.texts, noun)} x {plural(protocol.rounds, 'round')}"
         for protocol in report.protocols
     )
     output.fields(
         [
             *zip(labels, report.sides, strict=True),
-            ("same vectors?", f"lowest cosine between the two {report.cosine_min:.6f}"),
+            _agreement_row(report),
             ("measured", f"{counts}; medians; the spread is that of the rounds"),
             ("threads", f"{report.threads} on either side" + _streams_text(report.streams)),
             ("machine", machine_text(report.machine)),
         ]
     )
+
+
+def _agreement_row(report: BenchReport) -> tuple[str, str]:
+    """Whether the two sides give the same."""
+    if report.score_diff is not None:
+        return "same scores?", f"largest difference of a probability between the two {report.score_diff:.6f}"
+    return "same vectors?", f"lowest cosine between the two {report.cosine_min:.6f}"
 
 
 def _streams_text(streams: int) -> str:
@@ -234,11 +312,6 @@ def three_digits(value: float) -> str:
 def ratio_text(ratio: float) -> str:
     """How many times: ``1.25``, ``12.3``."""
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}"
-
-
-def _side_label(name: str) -> str:
-    """A short column title: ``stonnx fp32`` is ``fp32``; anything else is the original model."""
-    return name.removeprefix("stonnx ") if name.startswith("stonnx ") else "original"
 
 
 def machine_text(machine: Mapping[str, object]) -> str:

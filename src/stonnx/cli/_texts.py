@@ -6,12 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TextIO
 
 from stonnx.errors import UsageError
 from stonnx.texts import STDIN, iter_texts, read_texts
 
-__all__ = ["add_text_file", "texts_of_file", "texts_to_encode", "utf8_text"]
+__all__ = ["TextPlaces", "add_text_file", "texts_of_file", "texts_of_verb", "utf8_text"]
 
 
 def add_text_file(parser: argparse.ArgumentParser, flag: str, about: str, *, default: str | None = None) -> None:
@@ -58,29 +59,49 @@ def texts_of_file(flag: str, file: str | None, *, jsonl: bool) -> tuple[str, ...
     return None
 
 
-def texts_to_encode(artifact: str, given: Sequence[str], file: str | None, *, jsonl: bool = False) -> Iterable[str]:
+@dataclass(frozen=True, kw_only=True)
+class TextPlaces:
+    """Where a verb's texts may come from, for its messages.
+
+    Attributes:
+        noun: What the texts are, in the plural.
+        flag: The option that names their file.
+        example: A command that gives some.
+    """
+
+    noun: str
+    flag: str
+    example: str
+
+
+def texts_of_verb(
+    given: Sequence[str], file: str | None, places: TextPlaces, *, jsonl: bool = False, keep_empty: bool = True
+) -> Iterable[str]:
     """The texts: those given, else those of the file, else the lines of stdin as they arrive.
 
     Args:
-        artifact: As on the command line, for the hint.
         given: Texts of the command line.
-        file: ``--file``; ``-`` is stdin, None none.
+        file: What the option says; ``-`` is stdin, None none.
+        places: The verb's words for its places.
         jsonl: The file, or stdin, is JSON lines whatever its name.
+        keep_empty: An empty line is a text too, so that the text of line n is the n-th.
 
     Raises:
         UsageError: Two places were named, or none and nobody pipes anything in, or the file cannot be opened.
     """
+    what = places.noun.capitalize()
     if given and file is not None:
-        raise UsageError("Texts were given twice, on the command line and with --file.", hint="Leave one of them out.")
+        raise UsageError(
+            f"{what} were given twice, on the command line and with {places.flag}.", hint="Leave one of them out."
+        )
     if given and jsonl:
-        raise UsageError("--jsonl says how to read --file or stdin, and the texts were given on the command line.")
+        raise UsageError(
+            f"--jsonl says how to read {places.flag} or stdin, and the {places.noun} were given on the command line."
+        )
     if given:
         return given
     # None where stdin is closed.
     stdin: TextIO | None = sys.stdin
     if file is None and (stdin is None or stdin.isatty()):
-        raise UsageError(
-            "There are no texts to encode.", hint=f'stonnx encode {artifact} "a text", or --file FILE, or a pipe'
-        )
-    # An empty line is a text here: the embedding of line n is row n.
-    return iter_texts(STDIN if file is None else file, jsonl=jsonl, keep_empty=True)
+        raise UsageError(f"There are no {places.noun}.", hint=f"{places.example}, or {places.flag} FILE, or a pipe")
+    return iter_texts(STDIN if file is None else file, jsonl=jsonl, keep_empty=keep_empty)

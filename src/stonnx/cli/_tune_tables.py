@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from stonnx.cli._console import Output
+from stonnx.cli._score_tables import score_cells
 from stonnx.cli._tables import UNSURE_CLASS, class_text, machine_text, overlap_text, ratio_text, three_digits
 from stonnx.cli._text import plural, size_text
 
@@ -14,17 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["print_tuning"]
 
-_SPEED_COLUMNS = ("", "variant", "streams", "batch", "texts/s", "faster", "one text", "class")
-_FACT_COLUMNS = ("variant", "mean cos", "min cos", "top-10", "files", "load", "memory")
+_FACT_COLUMNS = ("top-10", "files", "load", "memory")
 
 
 def print_tuning(output: Output, report: TuneReport) -> None:
-    """Both tables, what is behind their numbers, and why a variant is missing."""
-    output.table(_SPEED_COLUMNS, [_speed_cells(report, index) for index in range(len(report.rows))], left=2)
+    """Both tables, how their numbers were measured, and why a variant is missing."""
+    many, single = ("pairs/s", "one query") if report.kind == "reranker" else ("texts/s", "one text")
+    columns = ("", "variant", "streams", "batch", many, "faster", single, "class")
+    output.table(columns, [_speed_cells(report, index) for index in range(len(report.rows))], left=2)
     output.text()
     variants = {row.variant: row for row in reversed(report.rows)}
     firsts = [variants[name] for name in dict.fromkeys(row.variant for row in report.rows)]
-    output.table(_FACT_COLUMNS, [_fact_cells(row) for row in firsts])
+    figures = ("mean |Δ|", "max |Δ|") if report.kind == "reranker" else ("mean cos", "min cos")
+    output.table(("variant", *figures, *_FACT_COLUMNS), [_fact_cells(row) for row in firsts])
     output.text()
     for skipped in report.skipped:
         output.item(f"{skipped.name}: skipped, {skipped.reason}")
@@ -35,13 +38,19 @@ def print_tuning(output: Output, report: TuneReport) -> None:
             ("marks", f"→ the pick; * no other row is both faster and closer; class {wanted.fidelity} was wanted"),
             ("streams", "engine runs at a time x threads of each"),
             ("faster", f"times {report.rows[0].variant} with default settings, by turns, median of the rounds"),
-            ("measured", f"{plural(report.texts, 'text')} in one call, and short ones one at a time (ms, median)"),
+            ("measured", _measured_text(report)),
             ("took", _took_text(report)),
             ("class", f"compared with {report.compared_with}; ± is twice the standard error of the mean over them"),
             *([] if all(row.class_is_sure for row in report.rows) else [("", UNSURE_CLASS)]),
             ("machine", machine_text(report.machine)),
         ]
     )
+
+
+def _measured_text(report: TuneReport) -> str:
+    if report.kind == "reranker":
+        return f"{plural(report.texts, 'pair')} in one call, and one query with 20 documents at a time (ms, median)"
+    return f"{plural(report.texts, 'text')} in one call, and short ones one at a time (ms, median)"
 
 
 def _took_text(report: TuneReport) -> str:
@@ -75,10 +84,16 @@ def _speed_cells(report: TuneReport, index: int) -> list[str]:
 
 
 def _fact_cells(row: Row) -> list[str]:
+    from stonnx.artifact import ScoreFidelity
+
+    if isinstance(row.fidelity, ScoreFidelity):
+        _, mean, worst, *_ = score_cells(row.fidelity)
+    else:
+        mean, worst = f"{row.fidelity.cosine_mean:.5f}", f"{row.fidelity.cosine_min:.5f}"
     return [
         row.variant,
-        f"{row.fidelity.cosine_mean:.5f}",
-        f"{row.fidelity.cosine_min:.5f}",
+        mean,
+        worst,
         overlap_text(row.fidelity, row.overlap_error),
         size_text(row.size_bytes),
         f"{row.load_s:.2f} s",

@@ -6,7 +6,8 @@ import argparse
 
 from stonnx.cli._arguments import positive_int
 from stonnx.cli._console import Output
-from stonnx.cli._texts import add_text_file, texts_of_file
+from stonnx.cli._pairs import add_pair_file, items_of_files
+from stonnx.cli._texts import add_text_file
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "QUICK_SECONDS", "add_arguments", "run"]
 
@@ -17,13 +18,16 @@ the extra "reference"), or else the artifact's own portable graph. Protocols:
   classic    1,000 copies of one Chinese sentence, 32 at a time, as the first
              tutorials measured. Every copy is encoded; nothing is remembered.
   realistic  distinct texts with a natural mix of lengths
-  latency    one short text per call: the median and the 95th percentile"""
+  latency    one short text per call: the median and the 95th percentile
+A reranker has no classic protocol; realistic scores pairs, and latency is one
+query with 20 documents per call."""
 
 EXAMPLES = """\
 examples:
   stonnx bench m3e-base-onnx --against moka-ai/m3e-base
   stonnx bench m3e-base-onnx --texts my-texts.txt --threads 4
-  stonnx bench m3e-base-onnx --quick --json"""
+  stonnx bench m3e-base-onnx --quick --json
+  stonnx bench reranker-onnx --against BAAI/bge-reranker-base --pairs my.tsv"""
 
 QUICK_SECONDS = 30.0
 
@@ -33,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", metavar="ARTIFACT", help="a folder that 'stonnx convert' wrote")
     parser.add_argument("--against", metavar="SOURCE", help="the original model: a folder or a hub id")
     add_text_file(parser, "--texts", "texts of your own: ", default="shipped ones")
+    add_pair_file(parser, "pairs of your own")
     parser.add_argument("--threads", metavar="N", type=positive_int, help="threads (default: the usable cores)")
     parser.add_argument(
         "--variant",
@@ -52,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from stonnx.bench import BenchOptions, run_bench
 
     output = Output.of(args)
-    texts = texts_of_file("--texts", args.texts, jsonl=args.jsonl)
+    items = items_of_files(args)
     options = BenchOptions(variant=args.variant)
     if args.quick:
         options = BenchOptions(variant=args.variant, quick=True, seconds=QUICK_SECONDS)
@@ -61,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         report = run_bench(
             args.artifact,
             against=args.against,
-            texts=texts,
+            texts=items,
             threads=args.threads,
             options=options,
             on_progress=on_progress,

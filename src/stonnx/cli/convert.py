@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, TypedDict
 
+from stonnx._extras import pip_line
 from stonnx.cli._console import Output
 from stonnx.cli._text import plural, seconds_text
 from stonnx.cli._texts import add_text_file, texts_of_file
 from stonnx.errors import UsageError
 
 if TYPE_CHECKING:
-    from stonnx.compile import Conversion
+    from stonnx.compile import Conversion, Unverified
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "print_conversion", "run"]
 
@@ -32,7 +34,6 @@ examples:
   stonnx convert BAAI/bge-small-en-v1.5@main bge-small-onnx --json"""
 
 _UNUSED_SHOWN = 4
-_UNVERIFIED = "Unverified: "  # how convert begins the note that says why
 
 
 class _Int8Options(TypedDict, total=False):
@@ -71,7 +72,10 @@ def run(args: argparse.Namespace) -> int:
     print_conversion(output, result)
     output.heading("Next")
     path = str(result.path)
-    output.command("stonnx", "encode", path, "your text")
+    if result.manifest.kind == "reranker":
+        output.command("stonnx", "rerank", path, "a query", "a document", "another document")
+    else:
+        output.command("stonnx", "encode", path, "your text")
     output.command("stonnx", "info", path)
     output.command("stonnx", "bench", path, "--against", args.source)
     return 0
@@ -100,7 +104,7 @@ def print_conversion(output: Output, result: Conversion) -> None:
     output.heading("Files")
     output.table(("file", "size"), file_rows(result.manifest))
     _print_verification(output, result)
-    notes = [*_other_notes(result), *_unused_note(result.unused_tensors)]
+    notes = [*result.notes, *_unused_note(result.unused_tensors)]
     if notes:
         output.heading("Notes")
     for note in notes:
@@ -120,18 +124,18 @@ def _print_verification(output: Output, result: Conversion) -> None:
         print_fidelity(output, result.manifest.variants)
         return
     output.text("UNVERIFIED: nobody has compared this artifact with the original model.")
-    for note in result.notes:
-        if note.startswith(_UNVERIFIED):
-            reason, pip, extra = note.removeprefix(_UNVERIFIED).partition("pip install")
-            output.text(reason)
-            if pip:
-                output.line(f"  {pip}{extra}")  # on a line of its own, to be copied
+    if result.unverified is not None:
+        _print_reason(output, result.unverified)
     output.text("Later, where the original model can be run:")
     output.command("stonnx", "verify", str(result.path), "--against", result.manifest.source.name)
 
 
-def _other_notes(result: Conversion) -> list[str]:
-    return [note for note in result.notes if not note.startswith(_UNVERIFIED)]
+def _print_reason(output: Output, unverified: Unverified) -> None:
+    if unverified.extra is None:
+        output.text(unverified.reason)
+        return
+    output.text(f"{unverified.reason} Install it with:")
+    output.line(f"  {pip_line(unverified.extra)}")  # on a line of its own, to be copied
 
 
 def _unused_note(names: tuple[str, ...]) -> list[str]:
@@ -150,6 +154,7 @@ def _to_json(result: Conversion) -> dict[str, object]:
         "verified": result.manifest.verified,
         "manifest": manifest_to_json(result.manifest),
         "report": None if result.report is None else result.report.to_json(),
+        "unverified": None if result.unverified is None else asdict(result.unverified),
         "notes": list(result.notes),
         "unused_tensors": list(result.unused_tensors),
         "seconds": dict(result.seconds),

@@ -143,13 +143,18 @@ def _convert(output: Output, source: Path, out: Path, *, keep: bool) -> tuple[Pa
     with output.steps() as on_step:
         conversion = convert(source, out, force=force, on_step=on_step)
     if not output.json_mode:
-        from stonnx.cli._tables import file_rows, model_rows
+        from stonnx.cli._tables import file_rows, stages_text
 
+        manifest = conversion.manifest
         output.fields(
-            [row for row in model_rows(conversion.manifest) if row[0] in ("architecture", "dimension", "stages")]
+            [
+                ("architecture", manifest.architecture),
+                ("dimension", str(manifest.dimension)),
+                ("stages", stages_text(manifest)),
+            ]
         )
         output.text()
-        output.table(("file", "size"), file_rows(conversion.manifest))
+        output.table(("file", "size"), file_rows(manifest))
         output.text()
         output.text(_time_text(conversion.seconds))
     return conversion.path, conversion

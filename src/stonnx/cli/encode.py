@@ -14,7 +14,7 @@ from stonnx.cli._arguments import positive_int
 from stonnx.cli._console import Output, is_terminal
 from stonnx.cli._npy import is_stdout, npy_target, write_npy
 from stonnx.cli._text import plural
-from stonnx.cli._texts import add_text_file, texts_to_encode, utf8_text
+from stonnx.cli._texts import TextPlaces, add_text_file, texts_of_verb, utf8_text
 from stonnx.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ def run(args: argparse.Namespace) -> int:
     _check_not_the_texts(args)
     # First of all: a place that cannot be written is known before a model is loaded.
     with nullcontext() if args.output is None else npy_target(args.output, force=args.force) as stream:
-        texts = texts_to_encode(args.artifact, args.text, args.file, jsonl=args.jsonl)
+        places = TextPlaces(noun="texts", flag="--file", example=f'stonnx encode {args.artifact} "a text"')
+        # An empty line is a text here: the embedding of line n is row n.
+        texts = texts_of_verb(args.text, args.file, places, jsonl=args.jsonl)
         shape, encoder = _encode(output, args, texts, stream)
     if shape is not None:
         _tell_file(output, args, shape, truncated_texts=encoder.truncated_texts)
@@ -99,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_not_the_texts(args: argparse.Namespace) -> None:
-    """See that ``--output`` does not take the place of the texts."""
+    """Make sure that ``--output`` does not overwrite the file of the texts."""
     if args.output is None or args.file is None:
         return
     texts, output = Path(args.file), Path(args.output)
@@ -110,7 +112,11 @@ def _check_not_the_texts(args: argparse.Namespace) -> None:
 def _encode(
     output: Output, args: argparse.Namespace, texts: Iterable[str], stream: BinaryIO | None
 ) -> tuple[tuple[int, int] | None, Encoder]:
-    """Encode to where the embeddings are wanted: the shape of what the stream got, and the encoder, closed."""
+    """Encode the texts to the stream, or else to stdout.
+
+    Returns:
+        The shape of the array in the stream, None without one; and the encoder, closed.
+    """
     from stonnx.runtime import Encoder
 
     encoder = Encoder.load(args.artifact, variant=args.variant, threads=args.threads)
@@ -138,7 +144,7 @@ def _vectors(args: argparse.Namespace, encoder: Encoder, texts: Iterable[str]) -
             prompt=args.prompt,
             prompt_name=args.prompt_name,
             truncate_dim=args.truncate_dim,
-            normalize=True if args.normalize else None,
+            normalize=args.normalize,
             batch_tokens=args.batch_tokens,
         )
         if not np.isfinite(vectors).all():
@@ -150,7 +156,7 @@ def _vectors(args: argparse.Namespace, encoder: Encoder, texts: Iterable[str]) -
 
 
 def _chunks(args: argparse.Namespace, encoder: Encoder, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
-    """As ``_vectors``, with an empty chunk for no texts, so that there is one in any case."""
+    """As ``_vectors``, but at least one chunk: an empty one where there are no texts."""
     chunks = _vectors(args, encoder, texts)
     first = next(chunks, None)
     return chain((encoder.encode([], truncate_dim=args.truncate_dim) if first is None else first,), chunks)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from stonnx.cli._arguments import positive_number
 from stonnx.cli._console import Output
 from stonnx.cli._exit import ExitCode
-from stonnx.cli._texts import add_text_file, texts_of_file
+from stonnx.cli._pairs import add_pair_file, items_of_files
+from stonnx.cli._texts import add_text_file
 
 if TYPE_CHECKING:
+    from stonnx._timing import Item
     from stonnx.artifact import Artifact
     from stonnx.tune import TuneReport
 
@@ -20,12 +22,16 @@ __all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run"]
 DESCRIPTION = """\
 Measure what this machine can run of an artifact: its variants, then threads and
 batch sizes for those that could win. Every variant is compared again with the
-original model's vectors that the artifact carries. The fastest one that keeps
+original model's results that the artifact carries. The fastest one that keeps
 the wanted fidelity is remembered for this machine, beside the artifact, and
 variant "auto" uses it here from then on. The fidelity classes:
   lossless   mean cosine 0.9999, lowest 0.99, 99 % of the ten nearest neighbours
   high       mean cosine 0.999, lowest 0.99, 97 % of the ten nearest neighbours
-  balanced   mean cosine 0.997, lowest 0.97, 95 % of the ten nearest neighbours"""
+  balanced   mean cosine 0.997, lowest 0.97, 95 % of the ten nearest neighbours
+Of a reranker, by differences of probabilities and the ten best of 20 documents:
+  lossless   mean difference 0.0015, largest 0.05, 99 % of the ten best
+  high       mean difference 0.005, largest 0.1, 97 % of the ten best
+  balanced   mean difference 0.01, largest 0.2, 95 % of the ten best"""
 
 EXAMPLES = """\
 examples:
@@ -40,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("artifact", metavar="ARTIFACT", help="a folder that 'stonnx convert' wrote")
     add_text_file(parser, "--texts", "texts like yours: ", default="shipped ones")
+    add_pair_file(parser, "pairs like yours")
     parser.add_argument(
         "--fidelity",
         metavar="CLASS",
@@ -51,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     aim.add_argument(
         "--throughput", dest="aim", action="store_const", const="throughput", help="for many texts (the default)"
     )
-    aim.add_argument("--latency", dest="aim", action="store_const", const="latency", help="for one text at a time")
+    aim.add_argument(
+        "--latency", dest="aim", action="store_const", const="latency", help="for one text, or one query, at a time"
+    )
     parser.set_defaults(aim="throughput")
     parser.add_argument(
         "--seconds",
@@ -75,11 +84,11 @@ def run(args: argparse.Namespace) -> int:
 
     output = Output.of(args)
     artifact = Artifact.open(args.artifact)
-    texts = _texts(args, artifact)
+    items = _items(args, artifact)
     output.say(f"Tuning {args.artifact} for this machine, in about {args.seconds:.0f} seconds")
     options = TuneOptions(fidelity=args.fidelity, aim=args.aim, seconds=args.seconds)
     with output.steps() as on_step:
-        report = tune(artifact, texts, options=options, on_step=on_step)
+        report = tune(artifact, items, options=options, on_step=on_step)
     choice = report.choice()
     path = None if choice is None or args.dry_run else write_choice(artifact, choice)
     if output.json_mode:
@@ -89,15 +98,11 @@ def run(args: argparse.Namespace) -> int:
     return int(ExitCode.VERIFICATION_FAILED if choice is None else ExitCode.OK)
 
 
-def _texts(args: argparse.Namespace, artifact: Artifact) -> tuple[str, ...]:
-    """The user's texts, or the shipped ones in the model's language."""
-    texts = texts_of_file("--texts", args.texts, jsonl=args.jsonl)
-    if texts is not None:
-        return texts
-    from stonnx.bench.choose import text_language
-    from stonnx.bench.texts import bench_texts
+def _items(args: argparse.Namespace, artifact: Artifact) -> tuple[Item, ...]:
+    """The user's texts or pairs, or the shipped ones in the model's language."""
+    from stonnx.bench.material import chosen_items
 
-    return bench_texts(text_language(artifact))
+    return chosen_items(artifact, items_of_files(args))
 
 
 def _print(output: Output, report: TuneReport, path: Path | None) -> None:

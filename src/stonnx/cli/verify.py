@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "run"]
 
 DESCRIPTION = """\
-Compare an artifact with the original model. Without --against, the original's
-vectors that the artifact carries are compared with what this machine
-computes; no torch is needed. With --against, sentence-transformers runs the
-original model beside it (the extra "reference"). Every variant is held to the
-fidelity class that it promises; one that this machine cannot run is skipped.
+Compare an artifact with the original model. Without --against, what the
+original gave when it was converted (vectors of texts, or scores of pairs), and
+the artifact carries, is compared with what this machine computes; no torch is
+needed. With --against, sentence-transformers runs the original model beside it
+(the extra "reference"). Every variant is held to the fidelity class that it
+promises; one that this machine cannot run is skipped.
 A class is left only on evidence: a mean has to lie outside of it by two
 standard errors, so that chance in the texts does not decide.
 Exit code 5: a variant does not keep its class."""
@@ -28,14 +29,15 @@ EXAMPLES = """\
 examples:
   stonnx verify m3e-base-onnx
   stonnx verify m3e-base-onnx --against moka-ai/m3e-base
-  stonnx verify m3e-base-onnx --against moka-ai/m3e-base --pairs sts.tsv"""
+  stonnx verify m3e-base-onnx --against moka-ai/m3e-base --pairs sts.tsv
+  stonnx verify reranker-onnx --against BAAI/bge-reranker-base"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("artifact", metavar="ARTIFACT", help="a folder that 'stonnx convert' wrote")
     parser.add_argument("--against", metavar="SOURCE", help="the original model: a folder or a hub id")
-    add_text_file(parser, "--texts", "with --against, texts of your own: ")
+    add_text_file(parser, "--texts", "with --against, texts of your own (embeddings): ")
     parser.add_argument(
         "--pairs",
         metavar="FILE",
@@ -74,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _what(args: argparse.Namespace) -> str:
     if args.against is None:
-        return f"Comparing {args.artifact} with the original's vectors that it carries"
+        return f"Comparing {args.artifact} with the original's results that it carries"
     return f"Comparing {args.artifact} with {args.against}"
 
 
@@ -89,6 +91,7 @@ def _print(output: Output, artifact: str, report: Report) -> None:
         for note in report.notes:
             output.item(note)
         if report.recorded:
-            output.text("Recorded: the artifact is verified from now on, and carries the original's vectors.")
+            results = "scores" if report.kind == "reranker" else "vectors"
+            output.text(f"Recorded: the artifact is verified from now on, and carries the original's {results}.")
     else:
         output.text("FAIL: a variant does not keep the class that it promises.")

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import onnx
-
-from stonnx._version import __version__
-from stonnx.artifact import Manifest, Output, Source, TokenizerSpec, Tower, Variant, file_entries, write_manifest
-from stonnx.checkpoint import ModelSpec, SourceFolder, Weights, read_model, resolve_source
-from stonnx.compile.float_variants import openvino_variants
+from stonnx._steps import OnStep, silent
+from stonnx.artifact import Manifest, file_entries, write_manifest
+from stonnx.checkpoint import SourceFolder, Weights, read_model, resolve_source
+from stonnx.compile.catalogue import FLOAT_WEIGHTS, REFERENCE
 from stonnx.compile.folder import write_model_folder
-from stonnx.compile.int8 import Int8Variants, author_int8
-from stonnx.compile.stages import as_record, describe_stages
+from stonnx.compile.manifest import make_manifest
+from stonnx.compile.sources import AuthoredFloat, AuthoredInt8, GraphSource
 from stonnx.compile.target import artifact_staging, check_target
-from stonnx.compile.verification import verify_staging, why_not
-from stonnx.graph import Blueprint, WeightFile, author_graph, draw
-from stonnx.graph.dialects import Dialect, OrtCpu, Portable
+from stonnx.compile.verification import Unverified, verify_staging, why_not
+from stonnx.graph import Blueprint, WeightFile, make_blueprint
 from stonnx.graph.parameters import TensorSource
-from stonnx.quantize import Workbench
+from stonnx.quantize import Workspace
 from stonnx.verify import Report
 
 __all__ = ["Conversion", "convert"]
-
-_WEIGHTS = "onnx/model.onnx_data"
-_GRAPHS: tuple[tuple[str, str, type[Dialect]], ...] = (
-    ("fp32", "onnx/model_optimized.onnx", OrtCpu),
-    ("portable", "onnx/model.onnx", Portable),
-)
-_ENGINE = "onnxruntime"
-
-OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +33,7 @@ class Conversion:
         path: The artifact.
         manifest: Its manifest.
         report: The verification; None when there was none.
+        unverified: Why there was none; None when there was one.
         notes: What was assumed or left out, one sentence each.
         unused_tensors: Tensors of the checkpoint that the model does not use, sorted.
         seconds: Wall time by step: ``read``, ``author``, ``quantize``, ``verify``.
@@ -53,6 +42,7 @@ class Conversion:
     path: Path
     manifest: Manifest
     report: Report | None
+    unverified: Unverified | None
     notes: tuple[str, ...]
     unused_tensors: tuple[str, ...]
     seconds: dict[str, float]
@@ -83,11 +73,11 @@ def convert(
     calibration_texts: Sequence[str] | None = None,
     on_step: OnStep | None = None,
 ) -> Conversion:
-    """Convert a Sentence Transformers model to an artifact.
+    """Convert a Sentence Transformers model, or a cross-encoder, to an artifact.
 
     No torch is needed to convert. Where the original can be run (extra ``reference``, and an
     engine), every variant is verified against it before ``out`` appears; else the artifact says
-    that it is unverified, and the notes name what to install.
+    that it is unverified, and ``unverified`` says why and what to install.
 
     Args:
         source: A model folder, or a hub id ``org/name[@revision]``.
@@ -96,7 +86,7 @@ def convert(
             never replaced.
         verify: False leaves the verification out.
         int8: Add int8 variants, as close to the original as they get; ONNX Runtime is needed for it.
-        calibration_texts: With ``int8``, texts like those to be encoded; None for shipped ones.
+        calibration_texts: With ``int8``, texts like those to be encoded or scored; None for shipped ones.
         on_step: Called with a short sentence before each step.
 
     Raises:
@@ -108,7 +98,7 @@ def convert(
         VerificationError: A variant is not the original within the tolerance; nothing was written.
         RunError: The disk is full, ``out`` cannot be written, or the hub cannot be reached.
     """
-    clock = _Clock(on_step or _silent)
+    clock = _Clock(on_step or silent)
     out = Path(out)
     check_target(out, source=source, force=force)  # at once, not after a download
     with ExitStack() as stack:
@@ -117,96 +107,65 @@ def convert(
             staging = stack.enter_context(artifact_staging(out, source=folder.path, force=force))
             spec = read_model(folder)
             weights = stack.enter_context(Weights.open(folder, spec.transformer_path))
-            blueprint = draw(spec, weights)
-        added = Int8Variants(variants=(), notes=())
-        (staging / _WEIGHTS).parent.mkdir()
-        with WeightFile(staging / _WEIGHTS) as weight_file:
-            bench = _bench(blueprint, folder, staging, weight_file, stack)
-            with clock.step("author", "authoring the graphs"):
-                write_model_folder(folder, spec, staging)
-                variants = _author(bench, staging)
+            blueprint = make_blueprint(folder, spec, weights)
+        (staging / FLOAT_WEIGHTS).parent.mkdir()
+        with ExitStack() as files:
+            workspace = _open_workspace(blueprint, folder, staging, weights, files)
+            sources: list[tuple[str, str, GraphSource]] = [
+                ("author", "authoring the graphs", AuthoredFloat(workspace=workspace))
+            ]
             if int8:
-                with clock.step("quantize", "quantising to int8"):
-                    added = author_int8(bench, spec, staging, texts=calibration_texts, on_step=clock.on_step)
-        manifest = _manifest(blueprint, (*variants, *added.variants), staging)
-        report, reason = None, why_not(verify=verify)
-        if reason is None:
+                quantised = AuthoredInt8(workspace=workspace, texts=calibration_texts)
+                sources.append(("quantize", "quantising to int8", quantised))
+            write_model_folder(folder, blueprint, staging)
+            written = []
+            for name, sentence, graphs in sources:
+                with clock.step(name, sentence):
+                    written.append(graphs.write(staging, on_step=clock.on_step))
+        manifest = make_manifest(blueprint, [variant for part in written for variant in part.variants], staging)
+        report, unverified = None, why_not(verify=verify)
+        more: tuple[str, ...] = ()
+        if unverified is None:
             with clock.step("verify", "verifying against sentence-transformers"):
                 found = verify_staging(folder.path, staging, manifest, on_step=clock.on_step)
             manifest, report, more = found.manifest, found.report, found.report.notes
         else:
-            manifest, more = replace(manifest, files=file_entries(staging)), (reason,)
+            manifest = replace(manifest, files=file_entries(staging))
             write_manifest(staging, manifest)
     return Conversion(
         path=out,
         manifest=manifest,
         report=report,
-        notes=(*spec.notes, *added.notes, *more),
-        unused_tensors=blueprint.parameters.unused,
+        unverified=unverified,
+        notes=(*spec.notes, *blueprint.notes, *(note for part in written for note in part.notes), *more),
+        unused_tensors=blueprint.unused,
         seconds=clock.seconds,
     )
 
 
-def _silent(_: str) -> None:
-    """Library code says nothing by itself."""
+def _open_workspace(
+    blueprint: Blueprint, folder: SourceFolder, staging: Path, weights: Weights, stack: ExitStack
+) -> Workspace:
+    """What the graphs are authored from, and where.
 
-
-def _bench(
-    blueprint: Blueprint, folder: SourceFolder, staging: Path, weight_file: WeightFile, stack: ExitStack
-) -> Workbench:
-    """What the graphs are authored from, and where."""
+    Args:
+        blueprint: The model.
+        folder: Where it was read.
+        staging: The artifact in the making.
+        weights: The transformer's weights, open.
+        stack: Closes what is opened.
+    """
+    opened = {blueprint.spec.transformer_path: weights}
 
     def open_weights(path: str) -> TensorSource:
-        weights: Weights = stack.enter_context(Weights.open(folder, path))
-        return weights
+        if path not in opened:
+            opened[path] = stack.enter_context(Weights.open(folder, path))
+        return opened[path]
 
-    return Workbench(
+    return Workspace(
         blueprint=blueprint,
-        folder=(staging / _WEIGHTS).parent,
-        weights=weight_file,
-        float_graph=staging / _GRAPHS[0][1],
+        folder=(staging / FLOAT_WEIGHTS).parent,
+        weights=stack.enter_context(WeightFile(staging / FLOAT_WEIGHTS)),
+        float_graph=staging / REFERENCE.file,
         open_weights=open_weights,
-    )
-
-
-def _author(bench: Workbench, staging: Path) -> tuple[Variant, ...]:
-    """Write the float32 graphs over one weight file."""
-    variants = []
-    for name, path, dialect in _GRAPHS:
-        graph = author_graph(bench.blueprint, dialect(), bench.weights, bench.open_weights)
-        onnx.save(graph.model, staging / path)
-        variants.append(
-            Variant(
-                name=name,
-                engine=_ENGINE,
-                graphs=(as_record(graph, path),),
-                files=(path, _WEIGHTS),
-            )
-        )
-    return (*variants, *openvino_variants(variants[-1]))
-
-
-def _manifest(blueprint: Blueprint, variants: tuple[Variant, ...], staging: Path) -> Manifest:
-    spec: ModelSpec = blueprint.spec
-    body, *head = describe_stages(blueprint)
-    tower = Tower(
-        route="",
-        body=body,
-        head=tuple(head),
-        tokenizer=TokenizerSpec(file="tokenizer.json", max_tokens=spec.max_tokens, pad_id=spec.pad_id),
-        prompts=dict(spec.prompts.texts),
-        default_prompt_name=spec.prompts.default_name,
-    )
-    return Manifest(
-        stonnx_version=__version__,
-        source=Source(name=spec.name, revision=spec.revision),
-        kind="embedding",
-        outputs=(Output(name="sentence_embedding", kind="sentence_embedding", dimension=blueprint.dimension),),
-        towers=(tower,),
-        scoring=None,
-        similarity=spec.similarity,
-        truncate_dim=spec.truncate_dim,
-        variants=variants,
-        verified=False,
-        files=file_entries(staging),
     )

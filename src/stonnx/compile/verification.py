@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stonnx._extras import available, pip_line
+from stonnx._extras import available
+from stonnx._steps import OnStep
 from stonnx.artifact import Artifact, Manifest, file_entries, write_goldens, write_manifest
 from stonnx.errors import VerificationError
 from stonnx.reference import reference_available
 from stonnx.verify import Report, record_verification, run_original, settle
 from stonnx.verify import verify as run_verification
 
-__all__ = ["Verification", "verify_staging", "why_not"]
+__all__ = ["Unverified", "Verification", "verify_staging", "why_not"]
 
-OnStep = Callable[[str], None]
+
+@dataclass(frozen=True, kw_only=True)
+class Unverified:
+    """Why nobody compared the artifact with the original model.
+
+    Attributes:
+        reason: A sentence.
+        extra: The extra of stonnx to install, such as ``reference``, so that it can be compared; None where nothing
+            is missing.
+    """
+
+    reason: str
+    extra: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What the step left behind: the manifest as written, and the report."""
+    """What verifying gave: the manifest as it was written, and the report."""
 
     manifest: Manifest
     report: Report
 
 
-def why_not(*, verify: bool) -> str | None:
+def why_not(*, verify: bool) -> Unverified | None:
     """Why there is no verification; None when there is one."""
     if not verify:
-        return "Unverified: verification was left out."
+        return Unverified(reason="Verification was left out.")
     if not reference_available():
-        return f"Unverified: the original model cannot be run here. Install it with: {pip_line('reference')}"
+        return Unverified(reason="The original model cannot be run here.", extra="reference")
     if not available("onnxruntime"):
-        return f"Unverified: ONNX Runtime is not installed. Install it with: {pip_line('cpu')}"
+        return Unverified(reason="ONNX Runtime is not installed.", extra="cpu")
     return None
 
 
@@ -52,7 +64,7 @@ def verify_staging(source: Path, staging: Path, manifest: Manifest, *, on_step: 
     Raises:
         VerificationError: A bound was not kept.
     """
-    original = run_original(source)
+    original = run_original(source, kind=manifest.kind)
     write_goldens(staging, original.goldens)
     manifest = replace(manifest, files=file_entries(staging))
     write_manifest(staging, manifest)

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import onnx
 
 from stonnx.artifact.manifest import Layout
-from stonnx.checkpoint.spec import ModelSpec, Pooling
+from stonnx.checkpoint import ModelSpec, SourceFolder
 from stonnx.errors import CheckpointError
 from stonnx.graph.architectures import Architecture, read_architecture
 from stonnx.graph.builder import CONTRIB, GraphBuilder, WeightFile
 from stonnx.graph.dialects import Dialect
-from stonnx.graph.heads import OpenWeights, author_head, head_width
+from stonnx.graph.limits import check_padding, row_limit
+from stonnx.graph.modules import Chain, Classifier, Draft, OpenWeights, read_chain
 from stonnx.graph.parameters import Parameters, TensorSource, match_tensors
 
-__all__ = ["AuthoredGraph", "Blueprint", "author_graph", "draw"]
+__all__ = ["AuthoredGraph", "Blueprint", "author_graph", "make_blueprint"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +27,26 @@ class Blueprint:
         family: The architecture, ``bert``.
         encoder: The encoder that config.json describes.
         parameters: The encoder's tensors.
+        chain: The modules after the encoder.
         spec: The model.
-        dimension: Length of the embedding.
+        max_tokens: Longest token row, special tokens included.
+        unused: Tensors of the transformer's weights that the model does not use, sorted.
+        notes: What the user should know, one sentence each.
     """
 
     family: str
     encoder: Architecture
     parameters: Parameters
+    chain: Chain
     spec: ModelSpec
-    dimension: int
+    max_tokens: int
+    unused: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def dimension(self) -> int:
+        """Width of the main result: of the embedding, or the number of labels."""
+        return self.chain.outputs[0].dimension
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,18 +68,42 @@ class AuthoredGraph:
     fused: dict[str, int]
 
 
-def draw(spec: ModelSpec, weights: TensorSource) -> Blueprint:
+def make_blueprint(folder: SourceFolder, spec: ModelSpec, weights: TensorSource) -> Blueprint:
     """Check that a model can be authored.
+
+    Args:
+        folder: The model.
+        spec: The same, read.
+        weights: The tensors of its transformer.
 
     Raises:
         CheckpointError: config.json, modules, tokenizer and weights do not fit together.
         UnsupportedModelError: The architecture, an option or a module is not authored.
     """
     family, encoder = read_architecture(spec.config)
-    dimension = head_width(encoder.width, spec.head)
+    chain = read_chain(folder, spec, family=family, width=encoder.width)
     parameters = match_tensors(weights, encoder.expected_tensors(), prefixes=encoder.prefixes)
     _check_ids(spec, encoder.vocabulary)
-    return Blueprint(family=family, encoder=encoder, parameters=parameters, spec=spec, dimension=dimension)
+    check_padding(spec, encoder.padding_id)
+    limit, asked = row_limit(spec, encoder.max_tokens), spec.max_seq_length
+    cut = f"max_seq_length is {asked}, but the model has {limit} positions: texts are cut there."
+    return Blueprint(
+        family=family,
+        encoder=encoder,
+        parameters=parameters,
+        chain=chain,
+        spec=spec,
+        max_tokens=limit,
+        unused=_unused(parameters, chain, weights),
+        notes=(*chain.notes, *((cut,) if asked is not None and asked > limit else ())),
+    )
+
+
+def _unused(parameters: Parameters, chain: Chain, weights: TensorSource) -> tuple[str, ...]:
+    """Tensors of the transformer's weights that neither the encoder nor a classifier uses."""
+    classifiers = (module.tensors() for module in chain.modules if isinstance(module, Classifier))
+    used = {name for expected in classifiers for name in match_tensors(weights, expected, prefixes=("",)).names}
+    return tuple(name for name in parameters.unused if name not in used)
 
 
 def _check_ids(spec: ModelSpec, rows: int) -> None:
@@ -85,11 +121,11 @@ def author_graph(
 ) -> AuthoredGraph:
     """Write a model in a dialect.
 
-    The outputs are ``last_hidden_state`` (rows, tokens, width), in graphs that take a mask, and
-    ``sentence_embedding`` (rows, dimension), both float32.
+    The outputs are those of the chain, (rows, width), after ``last_hidden_state``, (rows, tokens, width), in graphs
+    of embeddings that take a mask; all are float32.
 
     Args:
-        blueprint: From ``draw``.
+        blueprint: From ``make_blueprint``.
         dialect: A fresh instance; it writes one graph.
         weights: Where large weights go.
         open_weights: Opens the weights of a head module's sub-folder.
@@ -98,20 +134,26 @@ def author_graph(
         CheckpointError: Weights of a head module are missing or have another shape.
         UnsupportedModelError: An activation is not authored.
     """
-    spec, encoder = blueprint.spec, blueprint.encoder
-    excludes_prompt = any(isinstance(module, Pooling) and not module.include_prompt for module in spec.head)
+    chain, encoder, pairs = blueprint.chain, blueprint.encoder, blueprint.spec.kind == "reranker"
     g = GraphBuilder(f"{blueprint.family}-{dialect.name}", weights)
-    inputs = dialect.declare_inputs(g, token_types=encoder.token_types, prompt_length=excludes_prompt)
+    inputs = dialect.declare_inputs(
+        g,
+        # The tokenizer decides whether the model hears of the two texts of a pair: without a word, all types are 0.
+        token_types=encoder.token_types and (blueprint.spec.token_types or not pairs),
+        pairs=pairs,
+        prompt_lengths=chain.excludes_prompt,
+    )
     hidden = encoder.author(g, blueprint.parameters, dialect, inputs)
-    embedding = author_head(g, hidden, inputs, spec.head, open_weights)
-    if not dialect.equal_lengths:
+    features = chain.author(Draft(g, inputs, open_weights), hidden)
+    if dialect.layout == "padded" and not pairs:
         g.output(hidden, "last_hidden_state", ("rows", "tokens", encoder.width))
-    g.output(embedding, "sentence_embedding", ("rows", blueprint.dimension))
-    names = (inputs.input_ids, inputs.attention_mask, inputs.token_type_ids, inputs.prompt_length)
+    for output in reversed(chain.outputs):  # `logits` before `scores`: tools take the first
+        g.output(features[output.name], output.name, ("rows", output.dimension))
+    names = (inputs.input_ids, inputs.attention_mask, inputs.token_type_ids, inputs.prompt_lengths)
     return AuthoredGraph(
         model=g.model(),
         inputs=tuple(name for name in names if name is not None),
-        layout="equal_lengths" if dialect.equal_lengths else "padded",
+        layout=dialect.layout,
         operators=g.operators(),
         fused=g.operators(domain=CONTRIB),
     )

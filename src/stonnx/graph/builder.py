@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import onnx
@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stonnx.artifact.operators import is_allowed
 
-__all__ = ["CONTRIB", "OPSET", "GraphBuilder", "WeightFile"]
+__all__ = ["CONTRIB", "OPSET", "ElementType", "GraphBuilder", "WeightFile"]
 
 OPSET = 17
 """Standard operator set: the first with LayerNormalization, and one that old runtimes read."""
@@ -26,9 +26,21 @@ _ALIGNMENT_BYTES = 4096  # a page, so that a runtime can map each tensor
 
 Attribute = float | str | Sequence[int]
 
+ElementType = Literal["float32", "float16", "bfloat16", "int8"]
+"""What a stored tensor consists of; NumPy has no bfloat16, so its bits come as uint16."""
+
+_ONNX_TYPES: Mapping[ElementType, int] = {
+    "float32": TensorProto.FLOAT,
+    "float16": TensorProto.FLOAT16,
+    "bfloat16": TensorProto.BFLOAT16,
+    "int8": TensorProto.INT8,
+}
+
 
 class WeightFile:
     """The external data file of an artifact; a tensor that two graphs use is written once.
+
+    A tensor is identified by its name and its element type, so that a graph in float16 can lie beside one in float32.
 
     Args:
         path: The file to create, in the folder of the graphs.
@@ -37,7 +49,7 @@ class WeightFile:
     def __init__(self, path: Path) -> None:
         self._stream = path.open("xb")
         self._name = path.name
-        self._written: dict[str, TensorProto] = {}
+        self._written: dict[tuple[str, ElementType], TensorProto] = {}
 
     def __enter__(self) -> Self:
         """Nothing to prepare: the file is open."""
@@ -47,28 +59,39 @@ class WeightFile:
         """Close the file."""
         self._stream.close()
 
-    def tensor(self, name: str, load: Callable[[], NDArray[np.generic]]) -> TensorProto:
+    def tensor(
+        self, name: str, load: Callable[[], NDArray[np.generic]], *, element: ElementType = "float32"
+    ) -> TensorProto:
         """A tensor that refers to its bytes in this file.
 
         Args:
-            name: Identifies the contents: the same name means the same tensor.
-            load: Called once per name, so that only one tensor is in memory at a time.
+            name: Identifies the contents, together with ``element``: the same pair means the same tensor.
+            load: Called once per pair, so that only one tensor is in memory at a time; returns an array of
+                ``element``, for bfloat16 its bits as uint16.
+            element: What the tensor consists of.
+
+        Raises:
+            ValueError: ``load`` returned another type.
         """
-        if name not in self._written:
-            self._written[name] = self._append(name, np.ascontiguousarray(load()))
-        return self._written[name]
+        key = (name, element)
+        if key not in self._written:
+            self._written[key] = self._append(name, np.ascontiguousarray(load()), element)
+        return self._written[key]
 
     def flush(self) -> None:
         """Make what was written so far readable for others."""
         self._stream.flush()
 
-    def _append(self, name: str, array: NDArray[np.generic]) -> TensorProto:
+    def _append(self, name: str, array: NDArray[np.generic], element: ElementType) -> TensorProto:
+        expected = "uint16" if element == "bfloat16" else element
+        if array.dtype != expected:
+            raise ValueError(f"{name}: {element} is stored from an array of {expected}, not of {array.dtype}.")
         offset = -(-self._stream.tell() // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
         self._stream.seek(offset)
         self._stream.write(array.data.cast("B"))
         proto = TensorProto(
-            name=name,
-            data_type=helper.np_dtype_to_tensor_dtype(array.dtype),
+            name=name if element == "float32" else f"{name}.{element}",
+            data_type=_ONNX_TYPES[element],
             dims=array.shape,
             data_location=TensorProto.EXTERNAL,
         )
@@ -95,8 +118,8 @@ class GraphBuilder:
         self._outputs: list[onnx.ValueInfoProto] = []
         self._initializers: dict[str, TensorProto] = {}
 
-    def input(self, name: str, shape: Sequence[str | int], *, default: int | None = None) -> str:
-        """Declare an int64 input; with ``default`` callers may leave it out (a scalar)."""
+    def input(self, name: str, shape: Sequence[str | int], *, default: Sequence[int] | None = None) -> str:
+        """Declare an int64 input; with ``default`` (a vector) callers may leave it out."""
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, list(shape)))
         if default is not None:
             self._initializers[name] = numpy_helper.from_array(np.array(default, dtype=np.int64), name)
@@ -107,23 +130,20 @@ class GraphBuilder:
         self._nodes.append(helper.make_node("Identity", [tensor], [name], name=f"output/{name}"))
         self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)))
 
-    def weight(self, name: str, load: Callable[[], NDArray[np.float32]]) -> str:
-        """A weight of the model, in the shared file when it is large.
+    def weight(self, name: str, load: Callable[[], NDArray[np.generic]], *, element: ElementType = "float32") -> str:
+        """A weight of the model, in the shared file.
 
         Args:
-            name: Identifies the contents across graphs.
-            load: Returns the array, float32.
-        """
-        if name not in self._initializers:
-            tensor = self._weights.tensor(name, load)
-            self._initializers[name] = tensor
-        return name
+            name: Identifies the contents across graphs, together with ``element``.
+            load: Returns the array; see ``WeightFile.tensor``.
+            element: What the tensor consists of.
 
-    def integers(self, name: str, load: Callable[[], NDArray[np.int8]]) -> str:
-        """A quantised weight in the shared file; ``name`` and ``load`` as in ``weight``."""
-        if name not in self._initializers:
-            self._initializers[name] = self._weights.tensor(name, load)
-        return name
+        Returns:
+            The tensor's name in the graph: ``name``, and for another type than float32 the type after a point.
+        """
+        tensor = self._weights.tensor(name, load, element=element)
+        self._initializers[tensor.name] = tensor
+        return tensor.name
 
     def constant(self, name: str, value: NDArray[np.generic]) -> str:
         """A small constant, stored inside the graph.
@@ -164,13 +184,40 @@ class GraphBuilder:
         Raises:
             ValueError: The operator is not one of those that an artifact may use.
         """
+        name = self._next_name(op_type)
+        self._add(op_type, inputs, [name], domain=domain, attributes=attributes)
+        return name
+
+    def op_outputs(
+        self, op_type: str, inputs: Sequence[str], *, count: int, attributes: Mapping[str, Attribute] | None = None
+    ) -> tuple[str, ...]:
+        """Add a node of ONNX's own with ``count`` outputs and return their names, as ``op`` does for one.
+
+        Raises:
+            ValueError: The operator is not one of those that an artifact may use.
+        """
+        name = self._next_name(op_type)
+        names = tuple(f"{name}.{number}" for number in range(count))
+        self._add(op_type, inputs, names, domain="", attributes=attributes)
+        return names
+
+    def _next_name(self, op_type: str) -> str:
+        return f"{op_type}_{len(self._nodes)}"
+
+    def _add(
+        self,
+        op_type: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        *,
+        domain: str,
+        attributes: Mapping[str, Attribute] | None,
+    ) -> None:
         if not is_allowed(domain, op_type):
             raise ValueError(f"{domain}:{op_type} is not in artifact/operators.py, so loading would refuse it.")
-        name = f"{op_type}_{len(self._nodes)}"
-        node = helper.make_node(op_type, list(inputs), [name], name=name, domain=domain)
+        node = helper.make_node(op_type, list(inputs), list(outputs), name=self._next_name(op_type), domain=domain)
         node.attribute.extend(helper.make_attribute(key, value) for key, value in (attributes or {}).items())
         self._nodes.append(node)
-        return name
 
     def operators(self, *, domain: str | None = None) -> dict[str, int]:
         """How many nodes of each operator were added so far.

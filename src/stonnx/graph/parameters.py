@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stonnx.checkpoint.stored import StoredTensor
 from stonnx.errors import CheckpointError
 
 __all__ = ["Parameters", "TensorSource", "match_tensors"]
@@ -32,6 +33,14 @@ class TensorSource(Protocol):
         """A tensor as float32."""
         ...
 
+    def stored(self, name: str) -> StoredTensor:
+        """A tensor in the type in which it is stored."""
+        ...
+
+    def dtype(self, name: str) -> str:
+        """The type in which a tensor is stored, such as ``float16``, without reading it."""
+        ...
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -50,6 +59,14 @@ class Parameters:
     def get(self, name: str) -> NDArray[np.float32]:
         """A tensor, float32, in the shape that the architecture expects."""
         return self.source.get(self.names[name])
+
+    def stored(self, name: str) -> StoredTensor:
+        """A tensor in the type in which the checkpoint has it, for graphs that take halves as they are."""
+        return self.source.stored(self.names[name])
+
+    def dtype(self, name: str) -> str:
+        """The type in which the checkpoint has a tensor, such as ``float16``, without reading it."""
+        return self.source.dtype(self.names[name])
 
 
 def match_tensors(

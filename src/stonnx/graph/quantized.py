@@ -52,10 +52,10 @@ class ScalePerToken:
     """Each token's own scale around one zero point: ``q = round(x * multipliers / scale) + zero_point``.
 
     Attributes:
-        multipliers: As in ``FixedRange``; none above 1 where there is a lower bound, so that it holds behind them too.
+        multipliers: As in ``FixedRange``; none above 1 where there is a lower bound, so that it holds after them too.
         zero_point: The integer that stands for 0, 0 to 254; a token's scale is the smallest with which its lowest
             and its highest component fit into uint8.
-        lower_bound: No component is below, at most 0: it counts in the place of a token's lowest. None where
+        lower_bound: No component is below, at most 0: it stands in for a token's lowest. None where
             nothing is known.
     """
 
@@ -75,7 +75,7 @@ class QuantizedProjection:
     Attributes:
         input: How the common input becomes uint8.
         matrices: One per map of the projection, in order.
-        copies: Components whose integers come once more behind the others, as often as they are named here, int64,
+        copies: Components whose integers are repeated after all components, as often as they are named here, int64,
             shape (copies,); the matrices have a row for each.
     """
 
@@ -90,4 +90,4 @@ class QuantizedProjection:
 
 
 QuantizedProjections = Mapping[str, QuantizedProjection]
-"""By the weight name of the projection's first map; what is absent stays in float32."""
+"""By the projection's site; what is absent stays in float32."""

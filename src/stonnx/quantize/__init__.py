@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from stonnx.quantize.material import Material, make_material
 from stonnx.quantize.run import quantize
 from stonnx.quantize.selection import QuantizedClass
 from stonnx.quantize.texts import calibration_edges, calibration_texts, selection_edges, selection_texts
-from stonnx.quantize.trials import OnStep, Quantized
-from stonnx.quantize.workbench import Workbench
+from stonnx.quantize.trials import Quantized
+from stonnx.quantize.workspace import Workspace
 
 __all__ = [
-    "OnStep",
+    "Material",
     "Quantized",
     "QuantizedClass",
-    "Workbench",
+    "Workspace",
     "calibration_edges",
     "calibration_texts",
+    "make_material",
     "quantize",
     "selection_edges",
     "selection_texts",

@@ -14,11 +14,12 @@ from stonnx.graph import Blueprint, WeightFile, author_graph
 from stonnx.graph.blocks import Projection
 from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.dialects import OrtCpu
-from stonnx.graph.heads import OpenWeights
+from stonnx.graph.folding import NOTHING_FOLDED, Folded
+from stonnx.graph.modules import OpenWeights
 from stonnx.graph.parameters import Parameters
 from stonnx.quantize.sessions import run_rows
 from stonnx.quantize.statistics import InputStatistics
-from stonnx.runtime.tokenize import TokenRows
+from stonnx.runtime.token_rows import TokenRows
 
 __all__ = ["Observation", "observe"]
 
@@ -31,8 +32,8 @@ class Observation:
     """What the calibration texts showed.
 
     Attributes:
-        projections: The maps of every projection, by the weight name of its first.
-        statistics: The inputs of every projection, by the same name.
+        projections: Every projection, by its site.
+        statistics: The inputs of every projection, by its site.
     """
 
     projections: Mapping[str, Projection]
@@ -46,12 +47,13 @@ class _Tapped(OrtCpu):
         super().__init__()
         self.projections: dict[str, Projection] = {}
 
-    def project(self, g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:
-        """As in float32; the input becomes an output named after the first map."""
-        site = block.linears[0].weight
-        self.projections[site] = block
-        g.output(x, f"input/{site}", ("rows", "tokens", "width"))
-        return super().project(g, p, x, block)
+    def project(
+        self, g: GraphBuilder, p: Parameters, x: str, block: Projection, folded: Folded = NOTHING_FOLDED
+    ) -> tuple[str, ...]:
+        """As in float32; the input becomes an output named after the site."""
+        self.projections[block.site] = block
+        g.output(x, f"input/{block.site}", ("rows", "tokens", "width"))
+        return super().project(g, p, x, block, folded)
 
 
 @dataclass
@@ -70,7 +72,7 @@ class _Tally:
         return cls(np.zeros((width, width), dtype=np.float32), nothing, -nothing, [])
 
     def add(self, x: NDArray[np.float32]) -> None:
-        """Count inputs in, shape (tokens, width)."""
+        """Add inputs, shape (tokens, width)."""
         self.energy += x.T @ x
         self.low = np.minimum(self.low, x.min(axis=0))
         self.high = np.maximum(self.high, x.max(axis=0))
@@ -94,8 +96,8 @@ def observe(
     Args:
         blueprint: The model.
         rows: The calibration texts as token rows, at least one.
-        folder: The folder of ``weights``; a graph is written there for the while and removed.
-        weights: The weight file of the float32 graphs, complete: nothing is added to it but what is missing.
+        folder: The folder of ``weights``; a graph is written there and removed at the end.
+        weights: The weight file of the float32 graphs; only what it lacks is added.
         open_weights: Opens the weights of a head module's sub-folder.
 
     Raises:

@@ -14,13 +14,13 @@ from stonnx.quantize.smoothing import smoothing_multipliers
 from stonnx.quantize.splitting import lay_out, part_counts, split_outliers
 from stonnx.quantize.statistics import InputStatistics
 
-__all__ = ["Preparation", "choose_range", "fixed_range", "mean_step_energy", "per_token", "unbalanced"]
+__all__ = ["Preparation", "choose_range", "fixed_range", "mean_input_error", "per_token", "refit", "unbalanced"]
 
-_STEPS = 255
+_LEVELS = 255
 _ZERO_POINTS = range(64, 193, 4)
-_ZERO_POINTS_ABOVE = range(1, 128)  # where hardly anything is below 0
-_PER_COPY = 64  # components, for one more
-_WORTH = 0.85  # of the error, at most: copying takes two more operators
+_ZERO_POINTS_ABOVE = range(1, 128)  # for inputs with hardly anything below 0
+_PER_COPY = 64  # one copy at most for each 64 components
+_WORTH = 0.85  # splitting must lower the error to this share: copying takes two more operators
 _STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -39,14 +39,14 @@ class Preparation(NamedTuple):
 def choose_range(
     statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], lower_bound: float | None
 ) -> Preparation:
-    """Balance an input, and split its outliers, with the strength that promises the smallest error of the products.
+    """Balance an input, and split its outliers, so that the expected error of the products is smallest.
 
     Args:
         statistics: The input.
         matrices: All products of it, float32, each of shape (in, out).
         lower_bound: No component is below, and tokens get ranges of their own; None for one fixed range.
     """
-    # In a fixed range nothing is split: outliers leave room there for what calibration did not see of the others.
+    # In a fixed range nothing is split: with its outliers it has room for values that calibration did not see.
     budgets = (0,) if lower_bound is None else (0, len(statistics.low) // _PER_COPY)
 
     def cost(found: Preparation) -> float:
@@ -67,7 +67,7 @@ def fixed_range(statistics: InputStatistics, multipliers: NDArray[np.float32] | 
         multipliers: What goes into the result.
     """
     low, high = min(float(statistics.low.min()), 0.0), max(float(statistics.high.max()), 0.0)
-    scale = (high - low) / _STEPS or 1.0
+    scale = (high - low) / _LEVELS or 1.0
     return FixedRange(multipliers=multipliers, scale=scale, zero_point=round(-low / scale))
 
 
@@ -92,10 +92,23 @@ def per_token(statistics: InputStatistics, multipliers: NDArray[np.float32] | No
     return _scale_per_token(scaled, multipliers, None)
 
 
+def refit(how: InputRange, statistics: InputStatistics) -> InputRange:
+    """A range of the same kind and with the same multipliers, for other inputs.
+
+    Args:
+        how: The range of several inputs together.
+        statistics: One of them, without the multipliers.
+    """
+    scaled = statistics if how.multipliers is None else statistics.scaled(how.multipliers)
+    if isinstance(how, FixedRange):
+        return fixed_range(scaled, how.multipliers)
+    return _scale_per_token(scaled, how.multipliers, how.lower_bound)
+
+
 def _scale_per_token(
     statistics: InputStatistics, multipliers: NDArray[np.float32] | None, lower_bound: float | None
 ) -> ScalePerToken:
-    """With the zero point that makes the smallest steps, ``multipliers`` applied to the statistics."""
+    """With the zero point that gives the smallest scale, ``multipliers`` applied to the statistics."""
     low, high = statistics.sample.min(axis=1), statistics.sample.max(axis=1)
     if lower_bound is None:
         zeros = _ZERO_POINTS
@@ -105,7 +118,7 @@ def _scale_per_token(
     return min(options, key=lambda option: _mean_square(_token_steps(low, high, option)))
 
 
-def mean_step_energy(statistics: InputStatistics, how: InputRange) -> float:
+def mean_input_error(statistics: InputStatistics, how: InputRange) -> float:
     """Mean squared error of a quantised component: one twelfth of the squared step.
 
     Args:
@@ -121,7 +134,7 @@ def mean_step_energy(statistics: InputStatistics, how: InputRange) -> float:
 def _token_steps(low: NDArray[np.float32], high: NDArray[np.float32], how: ScalePerToken) -> NDArray[np.float32]:
     """The scale of tokens from their lowest and highest components, float32, shape (tokens,)."""
     below = low if how.lower_bound is None else np.float32(how.lower_bound)
-    steps: NDArray[np.float32] = np.maximum(high / (_STEPS - how.zero_point), below / -max(how.zero_point, 1))
+    steps: NDArray[np.float32] = np.maximum(high / (_LEVELS - how.zero_point), below / -max(how.zero_point, 1))
     return steps
 
 
@@ -139,7 +152,7 @@ def _prepare(
     multipliers = smoothing_multipliers(statistics.largest(), matrices, strength=strength)
     if lower_bound is None:
         return Preparation(fixed_range(statistics.scaled(multipliers), multipliers), np.empty(0, dtype=np.int64))
-    multipliers = np.minimum(multipliers, np.float32(1))  # so that the bound holds behind them as well
+    multipliers = np.minimum(multipliers, np.float32(1))  # so that the bound holds after them as well
     energy = np.sum([np.square(matrix).sum(axis=1) for matrix in matrices], axis=0) / np.square(multipliers)
     copies = split_outliers(np.abs(statistics.sample) * multipliers, energy, budget)
     multipliers = multipliers / part_counts(copies, len(multipliers))
@@ -147,7 +160,7 @@ def _prepare(
 
 
 def _expected_error(statistics: InputStatistics, matrices: Sequence[NDArray[np.float32]], found: Preparation) -> float:
-    """Energy of the products' error, from the inputs' steps and the weights' steps, as if weights were just rounded.
+    """Energy of the products' error, from the scales of inputs and weights, as if weights were just rounded.
 
     The parts of a component err alike in the input, and each by itself in the weights.
     """
@@ -156,7 +169,7 @@ def _expected_error(statistics: InputStatistics, matrices: Sequence[NDArray[np.f
     scaled = statistics.scaled(multipliers)
     parts = part_counts(found.copies, len(multipliers))
     rows, shares = lay_out(found.copies, len(multipliers))
-    inputs = statistics.tokens * mean_step_energy(scaled, how)
+    inputs = statistics.tokens * mean_input_error(scaled, how)
     energy = float(np.diag(scaled.energy) @ parts)
     error = 0.0
     for matrix in matrices:

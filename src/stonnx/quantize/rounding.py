@@ -1,8 +1,8 @@
 """Float matrices to int8: the scales, and rounding that compensates its own error.
 
-The integers are such that every processor multiplies them exactly. VNNI, AMX and Arm's dot products add products of
-eight bits in 32. AVX2, AVX-512 without VNNI and SSE add two products of unsigned and signed bytes in an int16 first:
-those of the rows 2k and 2k + 1 of a matrix. Times 255, two weights may come to 128 there, and to -128.
+The integers are chosen so that every processor multiplies them exactly. VNNI, AMX and Arm's dot products add products
+of two bytes in 32 bits. AVX2, AVX-512 without VNNI and SSE first add two products in an int16: those of the rows 2k and
+2k + 1 of a matrix. An input is at most 255, so the two weights of such a pair may add up to at most 128, or to -128.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def column_scales(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def compensated(matrix: NDArray[np.float32], order: NDArray[np.int64], factor: NDArray[np.float32]) -> RoundedMatrix:
-    """Row by row to integers; what a row loses is made up for by the rows that are still to come.
+    """Round a matrix row by row; the rows that are not rounded yet make up for what a row loses.
 
-    GPTQ (Frantar et al. 2022, arXiv:2210.17323), in the order of falling input energy. With a factor that is diagonal
+    GPTQ (Frantar et al. 2022, arXiv:2210.17323), from the largest input energy to the smallest. With a diagonal factor
     there is nothing to make up for, and each value goes to the nearest integer.
 
     Args:
@@ -68,7 +68,7 @@ def compensated(matrix: NDArray[np.float32], order: NDArray[np.int64], factor: N
 
 
 def _fitting(values: NDArray[np.float32], integers: NDArray[np.int8], row: int) -> NDArray[np.float32]:
-    """The nearest integers that fit into a row beside the one that it is added to, 0 where that is still to come."""
+    """The nearest integers for a row that still fit together with the other row of its pair, if that is rounded."""
     other = row ^ 1
     beside = integers[other].astype(np.float32) if other < len(integers) else np.float32(0)
     lowest = np.maximum(-LARGEST, -LARGEST_PAIR - beside)

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from stonnx._extras import require
 from stonnx.errors import RunError
-from stonnx.runtime.batching import plan_batches, stack_rows
+from stonnx.runtime.batching import plan_batches
 from stonnx.runtime.cores import usable_cores
+from stonnx.runtime.feeds import make_feeds
 from stonnx.runtime.shortages import check_threads_start
-from stonnx.runtime.tokenize import TokenRows
+from stonnx.runtime.token_rows import TokenRows
 
-__all__ = ["embed_rows", "run_rows"]
+__all__ = ["output_rows", "run_rows"]
 
 _BATCH_TOKENS = 256  # calibration asks for the inputs of all layers at once: little at a time
 
@@ -50,9 +51,9 @@ def run_rows(
     foreign: tuple[type[Exception], ...] = (RuntimeError, ValueError, *_own_errors())
     try:
         session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        inputs = tuple(given.name for given in session.get_inputs())
         for index in plan_batches(rows.lengths, batch_tokens=_BATCH_TOKENS, equal_lengths=True):
-            batch = stack_rows(rows, index, pad_id=0, prompt_length=0)
-            yield index, session.run(list(names), {"input_ids": batch.input_ids})
+            yield index, session.run(list(names), make_feeds(rows, index, inputs=inputs, pad_id=0))
     except foreign as exc:
         raise RunError(
             f"ONNX Runtime {ort.__version__} failed while the model was quantised: {str(exc).splitlines()[0]}",
@@ -60,17 +61,23 @@ def run_rows(
         ) from exc
 
 
-def embed_rows(path: Path, rows: TokenRows, *, dimension: int) -> NDArray[np.float32]:
-    """The sentence embeddings of token rows, float32, shape (rows, dimension).
+def output_rows(path: Path, rows: TokenRows, *, output: str, width: int) -> NDArray[np.float32]:
+    """One output of a graph for token rows, float32, shape (rows, width).
+
+    Args:
+        path: The ONNX file; its external data lies beside it.
+        rows: Token rows.
+        output: Name of the output, such as ``sentence_embedding`` or ``logits``.
+        width: Length of its last axis.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
         RunError: ONNX Runtime failed.
     """
-    vectors = np.empty((len(rows), dimension), dtype=np.float32)
-    for index, (found,) in run_rows(path, rows, names=["sentence_embedding"]):
-        vectors[index] = found
-    return vectors
+    results = np.empty((len(rows), width), dtype=np.float32)
+    for index, (found,) in run_rows(path, rows, names=[output]):
+        results[index] = found
+    return results
 
 
 def _own_errors() -> tuple[type[Exception], ...]:

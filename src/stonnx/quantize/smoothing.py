@@ -1,4 +1,4 @@
-"""Moves difficulty from the activations into the weights, where it is cheaper."""
+"""Balances an input and the weights that it is multiplied with, so that both can be rounded well."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def smoothing_multipliers(
         float32, shape (in,), all positive and finite.
     """
     weights = np.max([np.abs(matrix).max(axis=1) for matrix in matrices], axis=0)
-    # A component that is always 0, or that nobody reads, decides nothing: treated as the smallest of the others.
+    # A component that is always 0, or whose weights are, needs no balance: it is treated as the smallest of the others.
     inputs, weights = _positive(largest), _positive(weights)
     logs = strength * np.log(inputs) - (1 - strength) * np.log(weights)
     multipliers: NDArray[np.float32] = np.exp(logs.mean() - logs).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Splits the few components of an input that stand far above the others: one of them widens the steps of all."""
+"""Splits the few components of an input that are far larger than the others and would coarsen the steps of all."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 __all__ = ["lay_out", "part_counts", "split_outliers"]
 
-_HIGHEST = 64  # components that are looked at, so that many tokens can be
+_HIGHEST = 64  # only so many components are considered: the search stays fast with many tokens
 
 
 def split_outliers(levels: NDArray[np.float32], weights: NDArray[np.float32], budget: int) -> NDArray[np.int64]:
-    """The components to take in several equal parts, so that the error of the products gets small.
+    """Choose the components to split into several equal parts, so that the error of the products gets small.
 
-    Outlier channel splitting (Zhao et al. 2019, arXiv:1901.09504), for inputs: a component becomes n of a size of 1/n,
-    each times the weights that the whole was multiplied with. That lowers the step of tokens in which it is the
-    highest; its own error becomes n steps in all tokens, because its parts are rounded alike.
+    Outlier channel splitting (Zhao et al. 2019, arXiv:1901.09504), for inputs: a component becomes n components of
+    1/n of its size, each multiplied with the weights of the whole. That makes the step smaller in tokens where it is
+    the highest. Its own error becomes n steps in all tokens, because its parts are rounded alike.
 
-    Greedily, one part after the other goes to the component that is highest in the most and the highest tokens; of all
-    numbers of parts on this way, the one with the smallest expected error is taken.
+    The search is greedy: each further part goes to the component whose split lowers the squared steps most. Of all
+    the numbers of parts that the search passes, the one with the smallest expected error is taken.
 
     Args:
         levels: Absolute values, float32, shape (tokens, in), at least one token.
@@ -30,7 +30,7 @@ def split_outliers(levels: NDArray[np.float32], weights: NDArray[np.float32], bu
     """
     order = np.argsort(-levels.max(axis=0), kind="stable")
     top, rest = order[:_HIGHEST], order[_HIGHEST:]
-    # One more column for all others together: it can be the highest, but is not split.
+    # One more column stands for all others: it can be the highest, but is not split.
     others = levels[:, rest].max(axis=1, initial=0.0)
     whole = np.concatenate([levels[:, top], others[:, None]], axis=1).astype(np.float64)
     energy = np.append(weights[top], weights[rest].sum()).astype(np.float64)
@@ -43,7 +43,7 @@ def split_outliers(levels: NDArray[np.float32], weights: NDArray[np.float32], bu
         error = float(squares.sum() * (energy @ np.square(parts)))
         if error < least:
             least, best_length = error, length
-        # What the square of a token's highest component loses by one more part.
+        # By how much one more part lowers the square of a token's highest component.
         highest = current.argmax(axis=1)
         lost = squares * (1 - np.square(parts / (parts + 1)))[highest]
         gain = np.bincount(highest, weights=lost, minlength=len(parts))[:-1]
@@ -61,10 +61,10 @@ def part_counts(copies: NDArray[np.int64], width: int) -> NDArray[np.float32]:
 
 
 def lay_out(copies: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The rows of a matrix whose input is split: the components, and behind them the copies.
+    """The rows of a matrix whose input is split: the components, and after them the copies.
 
     The weights of a component's parts are equal, and large. Two of them in neighbouring rows would double what a scale
-    has to leave room for (``LARGEST_PAIR``), so a row without weights comes behind each copy but the last.
+    has to leave room for (``LARGEST_PAIR``), so a row without weights follows each copy but the last.
 
     Args:
         copies: From ``split_outliers``.
@@ -74,9 +74,9 @@ def lay_out(copies: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], N
         The component that each row is multiplied with, int64, and the share of the component's weights that the row
         has, float32, both of shape (rows,).
     """
-    behind = np.zeros(max(2 * len(copies) - 1, 0), dtype=np.int64)
-    behind[::2] = copies
-    rows = np.concatenate([np.arange(width), behind])
+    repeated = np.zeros(max(2 * len(copies) - 1, 0), dtype=np.int64)
+    repeated[::2] = copies
+    rows = np.concatenate([np.arange(width), repeated])
     shares = (1 / part_counts(copies, width))[rows]
     shares[width + 1 :: 2] = 0
     return rows, shares

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["InputStatistics", "compensation_factor"]
+__all__ = ["InputStatistics", "compensation_factor", "join"]
 
 # Of the mean energy. GPTQ's own code takes 0.01; with the tokens that stonnx calibrates on, ten times as much leaves
 # less error on texts that calibration did not see (docs/decisions/0007-int8.md).
@@ -49,6 +50,23 @@ class InputStatistics:
         return InputStatistics(
             self.energy[np.ix_(index, index)], self.low[index], self.high[index], self.tokens, self.sample[:, index]
         )
+
+
+def join(parts: Sequence[InputStatistics]) -> InputStatistics:
+    """The statistics of several inputs of one width as if they were one: those of layers that share a weight.
+
+    Args:
+        parts: At least one.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return InputStatistics(
+        energy=np.sum([part.energy for part in parts], axis=0, dtype=np.float32),
+        low=np.min([part.low for part in parts], axis=0),
+        high=np.max([part.high for part in parts], axis=0),
+        tokens=sum(part.tokens for part in parts),
+        sample=np.concatenate([part.sample for part in parts]),
+    )
 
 
 def compensation_factor(statistics: InputStatistics) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from stonnx.artifact import Fidelity
-from stonnx.artifact.fidelity_class import classify
+from stonnx._steps import OnStep
+from stonnx.artifact.fidelity_class import AnyFidelity, allowed_losses, classify
 from stonnx.graph import WeightFile, author_graph
 from stonnx.graph.dialects import OrtCpuInt8
 from stonnx.graph.quantized import QuantizedProjections
@@ -21,26 +20,23 @@ from stonnx.quantize.projections import Candidate
 from stonnx.quantize.selection import (
     Drift,
     QuantizedClass,
+    Rung,
     Selection,
-    Step,
-    closer_steps,
-    float_steps,
-    select_steps,
+    closer_rungs,
+    float_rungs,
+    select_rungs,
 )
-from stonnx.quantize.sessions import embed_rows
-from stonnx.quantize.workbench import Workbench
-from stonnx.runtime.tokenize import TokenRows
-from stonnx.verify.metrics import compare, cosines, neighbour_overlap, unit_rows
+from stonnx.quantize.sessions import output_rows
+from stonnx.quantize.workspace import Workspace
+from stonnx.quantize.yardsticks import Yardstick
+from stonnx.runtime.token_rows import TokenRows
 
-__all__ = ["HeldOut", "OnStep", "Quantized", "Trials", "open_trials"]
+__all__ = ["HeldOut", "Quantized", "Trials", "open_trials"]
 
-# Drift is measured on the texts that suffer the most from int8 everywhere, and on every so manieth of the others.
+# Drift is measured on the few rows that suffer the most from int8 everywhere, and on one in eight of the others.
 _WORST = 4
 _EVERY = 8
-_NEIGHBOURS = range(5, 16)
 _NAME = "trial"
-
-OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +45,8 @@ class Quantized:
 
     Attributes:
         projections: What is int8; the rest stays in float32.
-        selection: The steps taken from the cheapest model to this one, and the fidelity that was measured with
-            it, on texts that calibration never saw.
+        selection: The rungs taken from the cheapest model to this one, and the fidelity that was measured with
+            it, on rows that calibration never saw.
     """
 
     projections: QuantizedProjections
@@ -59,17 +55,17 @@ class Quantized:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """Texts to choose by, which calibration does not see.
+    """What to choose by, which calibration does not see.
 
     Attributes:
         rows: Token rows.
-        vectors: What the float32 graph says of them, float32, shape (rows, dimension).
-        natural: How many of them, from the first, decide on means; the odd ones behind count for the lowest cosine.
+        wanted: What the float32 graph gives for them, float32, shape (rows, width).
+        yardstick: Holds the results of a quantised graph against these.
     """
 
     rows: TokenRows
-    vectors: NDArray[np.float32]
-    natural: int
+    wanted: NDArray[np.float32]
+    yardstick: Yardstick
 
 
 class Trials:
@@ -77,7 +73,7 @@ class Trials:
 
     def __init__(
         self,
-        bench: Workbench,
+        workspace: Workspace,
         candidates: Sequence[Candidate],
         held_out: HeldOut,
         *,
@@ -85,13 +81,13 @@ class Trials:
         weights: WeightFile,
         on_step: OnStep,
     ) -> None:
-        self._bench = bench
+        self._workspace = workspace
         self._candidates = {candidate.site: candidate for candidate in candidates}
         self._held_out = held_out
         self._path = path
         self._weights = weights
         self._on_step = on_step
-        self._embedded: dict[tuple[Step, ...], NDArray[np.float32]] = {}
+        self._results: dict[tuple[Rung, ...], NDArray[np.float32]] = {}
         self._drift: Drift | None = None
 
     def select(self, wanted: Sequence[QuantizedClass]) -> Quantized:
@@ -100,68 +96,58 @@ class Trials:
         selection = next((selection for selection in found if selection is not None), None)
         if selection is None:
             fidelity = self._fidelity(())
-            selection = Selection(steps=(), fidelity=fidelity, reached=classify(fidelity))
-        return Quantized(projections=_projections(self._candidates, selection.steps), selection=selection)
+            selection = Selection(rungs=(), fidelity=fidelity, reached=classify(fidelity))
+        return Quantized(projections=_projections(self._candidates, selection.rungs), selection=selection)
 
     def _reach(self, wanted: QuantizedClass) -> Selection | None:
         candidates = tuple(self._candidates.values())
+        allowed = allowed_losses(self._held_out.yardstick.figures, wanted)
         stages = (
-            lambda: closer_steps(candidates),
-            lambda: float_steps(candidates, self._find_drift(), wanted=wanted),
+            lambda: closer_rungs(candidates),
+            lambda: float_rungs(candidates, self._find_drift(), allowed=allowed),
         )
-        return select_steps(stages, self._fidelity, wanted=wanted)
+        return select_rungs(stages, self._fidelity, wanted=wanted)
 
-    def _fidelity(self, taken: tuple[Step, ...]) -> Fidelity:
-        """Like ``compare``, with less chance in it.
+    def _fidelity(self, taken: tuple[Rung, ...]) -> AnyFidelity:
+        return self._held_out.yardstick.fidelity(self._result(taken), self._held_out.wanted)
 
-        Odd texts lie close together, where a trifle changes the order: they only tell how low a cosine may be. And
-        the overlap of neighbours is that of ten, averaged over a few more and a few less.
-        """
-        vectors = self._vectors(taken)
-        natural = slice(self._held_out.natural)
-        found, wanted = vectors[natural], self._held_out.vectors[natural]
-        left, right = unit_rows(found), unit_rows(wanted)
-        return replace(
-            compare(found, wanted).fidelity,
-            texts=len(vectors),
-            cosine_min=float(cosines(vectors, self._held_out.vectors).min()),
-            top10_overlap=statistics.fmean(neighbour_overlap(left, right, k) for k in _NEIGHBOURS),
-        )
-
-    def _vectors(self, taken: tuple[Step, ...]) -> NDArray[np.float32]:
-        """What the model with these steps taken says of the held-out texts, float32, shape (rows, dimension)."""
-        if taken not in self._embedded:
-            self._embedded[taken] = self._embed(_projections(self._candidates, taken), self._held_out.rows)
-        return self._embedded[taken]
+    def _result(self, taken: tuple[Rung, ...]) -> NDArray[np.float32]:
+        """What the model with these rungs taken gives for the held-out rows, float32, shape (rows, width)."""
+        if taken not in self._results:
+            self._results[taken] = self._run(_projections(self._candidates, taken), self._held_out.rows)
+        return self._results[taken]
 
     def _find_drift(self) -> Drift:
-        """What each projection alone does to the texts that suffer the most, and to some of the others."""
+        """What each projection alone does to the rows that suffer the most, and to some of the others."""
         if self._drift is None:
             self._on_step("measuring the drift of each projection")
             held_out = self._held_out
-            closest = self._vectors(closer_steps(tuple(self._candidates.values())))
-            order = np.argsort(-_losses(closest, held_out.vectors), kind="stable")
+            losses = held_out.yardstick.losses
+            closest = self._result(closer_rungs(tuple(self._candidates.values())))
+            order = np.argsort(-losses(closest, held_out.wanted), kind="stable")
             some = np.concatenate([order[:_WORST], order[_WORST::_EVERY]])
-            rows, vectors = held_out.rows.take(some), held_out.vectors[some]
+            rows, wanted = held_out.rows.take(some), held_out.wanted[some]
             self._drift = {
-                site: _losses(self._embed({site: candidate.closer}, rows), vectors)
+                site: losses(self._run({site: candidate.closer}, rows), wanted)
                 for site, candidate in self._candidates.items()
             }
         return self._drift
 
-    def _embed(self, projections: QuantizedProjections, rows: TokenRows) -> NDArray[np.float32]:
-        """The vectors of a model in which ``projections`` are int8, float32, shape (rows, dimension)."""
-        bench = self._bench
+    def _run(self, projections: QuantizedProjections, rows: TokenRows) -> NDArray[np.float32]:
+        """The results of a model in which ``projections`` are int8, float32, shape (rows, width)."""
+        workspace = self._workspace
         dialect = OrtCpuInt8(projections)
-        graph = author_graph(bench.blueprint, dialect, self._weights, bench.open_weights)
+        graph = author_graph(workspace.blueprint, dialect, self._weights, workspace.open_weights)
         self._weights.flush()
         onnx.save(graph.model, self._path)
-        return embed_rows(self._path, rows, dimension=self._held_out.vectors.shape[1])
+        return output_rows(
+            self._path, rows, output=self._held_out.yardstick.output, width=self._held_out.wanted.shape[1]
+        )
 
 
 @contextmanager
 def open_trials(
-    bench: Workbench,
+    workspace: Workspace,
     candidates: Sequence[Candidate],
     held_out: HeldOut,
     *,
@@ -170,31 +156,26 @@ def open_trials(
     """Trials whose models share one file of weights, which goes when they are over.
 
     Args:
-        bench: The model.
+        workspace: The model.
         candidates: Its projections.
-        held_out: The texts to choose by.
+        held_out: What to choose by.
         on_step: Called with a short sentence before what takes long.
     """
-    path, data = (bench.folder / f"{_NAME}.{ending}" for ending in ("onnx", "onnx_data"))
+    path, data = (workspace.folder / f"{_NAME}.{ending}" for ending in ("onnx", "onnx_data"))
     try:
         with WeightFile(data) as weights:
-            yield Trials(bench, candidates, held_out, path=path, weights=weights, on_step=on_step)
+            yield Trials(workspace, candidates, held_out, path=path, weights=weights, on_step=on_step)
     finally:
         path.unlink(missing_ok=True)
         data.unlink(missing_ok=True)
 
 
-def _losses(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 - cosine, row by row, float32, shape (rows,)."""
-    return (1 - cosines(found, wanted)).astype(np.float32)
-
-
-def _projections(by_site: Mapping[str, Candidate], taken: Sequence[Step]) -> QuantizedProjections:
-    """What is int8 with these steps taken, and how."""
+def _projections(by_site: Mapping[str, Candidate], taken: Sequence[Rung]) -> QuantizedProjections:
+    """What is int8 with these rungs taken, and how."""
     found = {site: candidate.projection for site, candidate in by_site.items()}
-    for step in taken:
-        if step.kind == "closer":
-            found[step.site] = by_site[step.site].closer
+    for rung in taken:
+        if rung.kind == "closer":
+            found[rung.site] = by_site[rung.site].closer
         else:
-            found.pop(step.site)
+            found.pop(rung.site)
     return found

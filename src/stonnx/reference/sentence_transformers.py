@@ -1,47 +1,21 @@
-"""The original model, run by sentence-transformers on torch, float32, CPU."""
+"""The original embedding model, run by sentence-transformers on torch, float32, CPU."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stonnx._extras import available, require
-from stonnx._io import why_closed
-from stonnx._sources import hub_model
 from stonnx.artifact import clean_text
-from stonnx.artifact.thread_limit import check_threads
-from stonnx.errors import CheckpointError, RunError
+from stonnx.errors import RunError
 from stonnx.reference.bare_folder import readable_folder
+from stonnx.reference.loading import FOREIGN_RUN_ERRORS, library_versions, load_model, model_name
 
-__all__ = ["ReferenceEncoder", "import_reference", "reference_available"]
-
-_DISTRIBUTIONS = ("sentence-transformers", "transformers", "torch")
-
-
-def reference_available() -> bool:
-    """Whether torch and sentence-transformers can be imported, without importing them."""
-    return available("torch") and available("sentence_transformers")
-
-
-def import_reference() -> tuple[ModuleType, ModuleType]:
-    """The packages ``torch`` and ``sentence_transformers``, made to draw no bars of their own.
-
-    Raises:
-        MissingExtraError: One of them is not installed.
-    """
-    purpose = "run the original model"
-    torch = require("torch", extra="reference", purpose=purpose)
-    library = require("sentence_transformers", extra="reference", purpose=purpose)
-    require("transformers.utils.logging", extra="reference", purpose=purpose).disable_progress_bar()
-    return torch, library
+__all__ = ["ReferenceEncoder"]
 
 
 class ReferenceEncoder:
@@ -75,21 +49,11 @@ class ReferenceEncoder:
         """
         with ExitStack() as stack:
             # A wrong name is told before seconds of imports.
-            options = _what_to_load(source, stack, as_it_is=as_it_is)
-            torch, library = import_reference()
-            if threads is not None:
-                torch.set_num_threads(check_threads(threads, cores=os.cpu_count() or 1))
-            try:
-                model = library.SentenceTransformer(
-                    **options, device="cpu", trust_remote_code=False, model_kwargs={"torch_dtype": torch.float32}
-                )
-            except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as exc:
-                raise RunError(
-                    f"sentence-transformers cannot load {source}: {exc}",
-                    hint="Check the folder with sentence-transformers.",
-                ) from exc
-        versions = {name: importlib.metadata.version(name) for name in _DISTRIBUTIONS}
-        return cls(model.float().eval(), {**versions, "dtype": "float32"})
+            name = model_name(source)
+            if not as_it_is and Path(source).is_dir():
+                name["model_name_or_path"] = str(stack.enter_context(readable_folder(Path(source))))
+            model = load_model("SentenceTransformer", name, source=source, threads=threads)
+        return cls(model, library_versions())
 
     @property
     def max_tokens(self) -> int:
@@ -130,20 +94,7 @@ class ReferenceEncoder:
                 show_progress_bar=show_progress,
                 convert_to_numpy=True,
             )
-        except (ValueError, RuntimeError, IndexError) as exc:
+        except FOREIGN_RUN_ERRORS as exc:
             raise RunError(f"sentence-transformers failed: {exc}") from exc
         result: NDArray[np.float32] = np.asarray(vectors, dtype=np.float32)
         return result
-
-
-def _what_to_load(source: str | Path, stack: ExitStack, *, as_it_is: bool) -> dict[str, Any]:
-    """The arguments that name the model."""
-    path = Path(source)
-    reason = why_closed(path, listed=True)
-    if reason is not None:
-        raise CheckpointError(f"{path} cannot be read: {reason}.")
-    if path.is_dir():
-        folder = path if as_it_is else stack.enter_context(readable_folder(path))
-        return {"model_name_or_path": str(folder), "local_files_only": True}
-    model = hub_model(source)
-    return {"model_name_or_path": model.repo, "revision": model.revision}

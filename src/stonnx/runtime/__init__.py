@@ -1,9 +1,17 @@
-"""Runs an artifact: text in, sentence embeddings out."""
+"""Runs an artifact: texts in, embeddings or scores out.
+
+>>> from stonnx import Encoder
+>>> with Encoder.load("my-model-onnx") as encoder:
+...     vectors = encoder.encode(["a text", "another text"])
+>>> len(vectors)
+2
+"""
 
 from __future__ import annotations
 
 from stonnx.runtime.cores import usable_cores
 from stonnx.runtime.encoder import Encoder
-from stonnx.runtime.engines.base import Batch, Engine
+from stonnx.runtime.engines.base import Engine
+from stonnx.runtime.reranker import Reranker
 
-__all__ = ["Batch", "Encoder", "Engine", "usable_cores"]
+__all__ = ["Encoder", "Engine", "Reranker", "usable_cores"]

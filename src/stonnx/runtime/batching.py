@@ -1,14 +1,20 @@
-"""Which rows run together: batches planned by tokens, longest first."""
+"""Which rows run together: batches planned by tokens, longest first.
+
+For example::
+
+    plan = plan_batches(rows.lengths, batch_tokens=1024, equal_lengths=True)
+    for index in plan:                       # row numbers of one engine run
+        ...
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stonnx.runtime.engines.base import Batch
-from stonnx.runtime.tokenize import TokenRows
+from stonnx.runtime.token_rows import TokenRows
 
-__all__ = ["DEFAULT_BATCH_TOKENS", "plan_batches", "stack_rows"]
+__all__ = ["DEFAULT_BATCH_TOKENS", "plan_batches", "plan_rows"]
 
 DEFAULT_BATCH_TOKENS = 1024
 """Rows times longest row of one run: enough to keep the matrix products busy, little enough for small activations."""
@@ -40,8 +46,8 @@ def plan_batches(
     Returns:
         Row numbers of each batch, int64, never empty; every row is in exactly one batch.
     """
-    if not len(lengths):
-        return []
+    if len(lengths) < 2:
+        return [np.zeros(1, dtype=np.int64)] if len(lengths) else []
     order = np.argsort(-lengths, kind="stable")
     ordered = np.maximum(lengths[order], 1)  # a row without tokens runs as one padding token
     split = _split_equal if equal_lengths else _split_padded
@@ -51,6 +57,34 @@ def plan_batches(
     batches = split(order, ordered, min(batch_tokens, max(share, _SMALLEST_SHARE_TOKENS)))
     # The sort is stable: batches of one area stay longest first.
     return sorted(batches, key=lambda batch: -len(batch) * max(1, int(lengths[batch[0]])))
+
+
+def plan_rows(
+    rows: TokenRows, *, batch_tokens: int, equal_lengths: bool, streams: int, one_prompt_length: bool
+) -> list[NDArray[np.int64]]:
+    """As ``plan_batches``, for token rows that may have prompts of several lengths.
+
+    Args:
+        rows: Token rows.
+        batch_tokens: Largest area of a batch.
+        equal_lengths: All rows of a batch must have the same token count.
+        streams: Batches that run at a time.
+        one_prompt_length: All rows of a batch must have the same prompt length: the graph takes one number.
+
+    Returns:
+        Row numbers of each batch, int64, never empty; every row is in exactly one batch.
+    """
+    lengths, prompts = rows.lengths, rows.prompt_lengths
+    if prompts is None or not one_prompt_length:
+        return plan_batches(lengths, batch_tokens=batch_tokens, equal_lengths=equal_lengths, streams=streams)
+    groups = (np.flatnonzero(prompts == length) for length in np.unique(prompts))
+    return [
+        group[batch]
+        for group in groups
+        for batch in plan_batches(
+            lengths[group], batch_tokens=batch_tokens, equal_lengths=equal_lengths, streams=streams
+        )
+    ]
 
 
 def _split_equal(order: NDArray[np.int64], ordered: NDArray[np.int64], batch_tokens: int) -> list[NDArray[np.int64]]:
@@ -77,32 +111,3 @@ def _split_padded(order: NDArray[np.int64], ordered: NDArray[np.int64], batch_to
         batches.append(order[start : start + rows])
         start += rows
     return batches
-
-
-def stack_rows(rows: TokenRows, index: NDArray[np.int64], *, pad_id: int, prompt_length: int) -> Batch:
-    """The batch of some rows, padded at the end up to the longest of them.
-
-    Args:
-        rows: All token rows.
-        index: Row numbers, int64, shape (rows of the batch), not empty.
-        pad_id: Token that fills short rows.
-        prompt_length: Leading tokens that pooling leaves out; 0 for none.
-
-    Returns:
-        Input ids, int64, shape (rows of the batch, longest), and a mask unless all rows are equally long.
-    """
-    starts = rows.offsets[index][:, None]
-    lengths = rows.offsets[index + 1][:, None] - starts
-    columns = np.arange(max(1, int(lengths.max())))[None, :]  # (1, longest)
-    filled = columns < lengths  # (rows, longest)
-    if filled.all():
-        return Batch(input_ids=rows.ids[starts + columns].astype(np.int64), prompt_length=prompt_length)
-    ids = np.full(filled.shape, pad_id, dtype=np.int64)
-    ids[filled] = rows.ids[(starts + columns)[filled]]
-    # A row without a single token attends to one padding token: a mask of zeros has no mean.
-    mask = columns < np.maximum(lengths, 1)
-    return Batch(
-        input_ids=ids,
-        attention_mask=None if mask.all() else mask.astype(np.int64),
-        prompt_length=prompt_length,
-    )

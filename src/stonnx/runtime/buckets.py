@@ -1,15 +1,24 @@
-"""Shape buckets: few distinct shapes, for engines that prepare kernels per shape."""
+"""Shape buckets: few distinct shapes, for engines that prepare kernels per shape.
+
+For example::
+
+    for part, padded in Buckets(limit=512, pad_id=0).parts(feeds):
+        (vectors,) = run(padded)             # the first rows are those of feeds[part]
+        results.append(vectors[: part.stop - part.start])
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stonnx.runtime.engines.base import Batch
+from stonnx.artifact.manifest import PaddingSide
+from stonnx.runtime.feeds import TOKEN_INPUTS, Feeds, feeds_shape
 
-__all__ = ["bucket_batch", "bucket_rows", "bucket_tokens"]
+__all__ = ["Buckets", "bucket_rows", "bucket_tokens"]
 
 # (up to so many tokens, rounded up to a multiple of): 40 widths up to 512 tokens; from 25 tokens on, padding is at
 # most a ninth of the width. What it costs on real texts is in docs/decisions/0006-openvino.md.
@@ -55,39 +64,57 @@ def bucket_rows(rows: int) -> tuple[int, ...]:
     return tuple(heights)
 
 
-def bucket_batch(batch: Batch, *, limit: int, pad_id: int, widen: bool) -> Iterator[tuple[slice, Batch]]:
-    """Cut and pad a batch to shapes out of few.
+@dataclass(frozen=True, kw_only=True)
+class Buckets:
+    """Cuts and pads the feeds of a run to shapes out of few.
 
-    Args:
-        batch: Any batch with at least one row.
-        limit: Widest batch that the model takes, in tokens.
+    Attributes:
+        limit: Widest run that the model takes, in tokens.
         pad_id: Token that fills short rows.
-        widen: Pad rows at the end. False for graphs without a mask: there only rows are added.
-
-    Yields:
-        Rows of ``batch``, and a batch to run for them, always with a mask, of which the first rows are theirs.
-        The others repeat its first row, so that they are as valid as it is; their results are to be dropped.
+        padding_side: Where they are filled.
     """
-    rows, tokens = batch.input_ids.shape
-    width = bucket_tokens(tokens, limit=limit) if widen else tokens
-    mask = np.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
-    start = 0
-    for height in bucket_rows(rows):
-        part = slice(start, min(start + height, rows))
-        yield (
-            part,
-            Batch(
-                input_ids=_pad(batch.input_ids[part], height, width, fill=pad_id),
-                attention_mask=_pad(mask[part], height, width, fill=0),
-                prompt_length=batch.prompt_length,
-            ),
-        )
-        start += height
+
+    limit: int
+    pad_id: int
+    padding_side: PaddingSide = "right"
+
+    def parts(self, feeds: Feeds) -> Iterator[tuple[slice, Feeds]]:
+        """The runs to make instead of one.
+
+        Rows become wider only where there is an ``attention_mask`` to say so; without one only rows are added.
+
+        Args:
+            feeds: Of at least one row; ``input_ids`` is among them.
+
+        Yields:
+            Rows of ``feeds``, and feeds to run for them, of which the first rows are theirs. The others repeat
+            the first row, so that they are as valid as it is; their results are to be dropped.
+        """
+        rows, tokens = feeds_shape(feeds)
+        width = bucket_tokens(tokens, limit=self.limit) if "attention_mask" in feeds else tokens
+        start = 0
+        for height in bucket_rows(rows):
+            part = slice(start, min(start + height, rows))
+            yield part, {name: self._padded(name, values, part, (height, width)) for name, values in feeds.items()}
+            start += height
+
+    def _padded(self, name: str, values: NDArray[np.int64], part: slice, shape: tuple[int, int]) -> NDArray[np.int64]:
+        """One input of a part; what is the same for all rows stays as it is."""
+        height, width = shape
+        if name in TOKEN_INPUTS:
+            return _pad(values[part], height, self._columns(width - values.shape[1]), fill=self._fill(name))
+        return _pad(values[part], height, (), fill=0) if values.shape[:1] > (1,) else values
+
+    def _columns(self, missing: int) -> tuple[tuple[int, int], ...]:
+        return ((0, missing) if self.padding_side == "right" else (missing, 0),)
+
+    def _fill(self, name: str) -> int:
+        return self.pad_id if name == "input_ids" else 0
 
 
-def _pad(values: NDArray[np.int64], height: int, width: int, *, fill: int) -> NDArray[np.int64]:
-    rows, tokens = values.shape
-    padded = np.full((height, width), fill, dtype=np.int64)
-    padded[:rows, :tokens] = values
-    padded[rows:] = padded[0]
-    return padded
+def _pad(
+    values: NDArray[np.int64], height: int, columns: tuple[tuple[int, int], ...], *, fill: int
+) -> NDArray[np.int64]:
+    """Columns before and after, and then the first row again until there are ``height`` rows."""
+    wide = np.pad(values, ((0, 0), *columns), constant_values=fill) if columns else values
+    return np.concatenate([wide, np.repeat(wide[:1], height - len(wide), axis=0)])

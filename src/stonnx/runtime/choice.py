@@ -18,9 +18,9 @@ from typing import Literal
 from stonnx._io import contained_path, write_json
 from stonnx.artifact import TUNE_FOLDER, Artifact, manifest_to_json
 from stonnx.artifact.fidelity_class import BOUNDS
-from stonnx.artifact.machine import cpu_features, cpu_name, installed_versions
 from stonnx.artifact.strict_json import read_strict_json
 from stonnx.errors import ArtifactError, RunError, StonnxError
+from stonnx.machine import cpu_features, cpu_name, installed_versions
 from stonnx.runtime.cores import usable_cores
 from stonnx.runtime.loading import why_not_here
 
@@ -63,7 +63,7 @@ class Choice:
 def machine_facts(artifact: Artifact) -> dict[str, object]:
     """What a choice holds for: the CPU, usable cores, versions of stonnx and the engines, SHA-256 of the manifest.
 
-    Of the CPU its name and its instruction sets: behind a name such as "AMD EPYC" are several models.
+    Of the CPU its name and its instruction sets: a name such as "AMD EPYC" stands for several models.
     """
     manifest = json.dumps(manifest_to_json(artifact.manifest), sort_keys=True)
     return {

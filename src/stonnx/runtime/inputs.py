@@ -1,4 +1,4 @@
-"""Arguments of ``encode``: checked once, with a message that names the value found."""
+"""Arguments of ``encode``, ``predict`` and the like: checked once, with a message that names the value found."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ import numpy as np
 
 from stonnx.errors import UsageError
 
-__all__ = ["as_texts", "named_prompts", "positive_int", "resolve_prompt", "resolve_truncate_dim"]
+__all__ = [
+    "as_documents",
+    "as_pairs",
+    "as_texts",
+    "check_iterable",
+    "check_text",
+    "named_prompts",
+    "positive_int",
+    "resolve_prompt",
+    "resolve_truncate_dim",
+]
+
+_PAIRS_HINT = "Pass a list of pairs: [(query, document), ...]."
 
 
 def as_texts(texts: object) -> tuple[list[str], bool]:
@@ -25,14 +37,87 @@ def as_texts(texts: object) -> tuple[list[str], bool]:
         texts = texts.tolist()  # a 0-d array gives its str; a 2-d one nested lists, refused below
     if isinstance(texts, str):
         return [str(texts)], True
-    unordered = isinstance(texts, (bytes, bytearray, Mapping, AbstractSet))
-    if unordered or not isinstance(texts, Iterable):
-        raise UsageError(f"texts is {_kind(texts)}; expected a str or a list of str.", hint=_hint(texts))
-    items = list(texts)
-    for index, item in enumerate(items):
-        if not isinstance(item, str):
-            raise UsageError(f"texts[{index}] is {_kind(item)}; expected a str.", hint=_hint(item))
-    return items, False
+    return [
+        check_text(item, index) for index, item in enumerate(_ordered(texts, "texts", "a str or a list of str"))
+    ], False
+
+
+def check_iterable(texts: object) -> Iterable[object]:
+    """Something that gives texts one by one.
+
+    Raises:
+        UsageError: It is a single str, it is no iterable, or it has no order.
+    """
+    if isinstance(texts, str):
+        raise UsageError("texts is a str; expected an iterable of str.", hint="Pass a list, or use encode.")
+    return _ordered(texts, "texts", "an iterable of str")
+
+
+def check_text(item: object, index: int, *, name: str = "texts") -> str:
+    """An item as a str.
+
+    Args:
+        item: What the caller gave.
+        index: Its place, for the message.
+        name: The argument that it is in.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if not isinstance(item, str):
+        raise UsageError(f"{name}[{index}] is {_kind(item)}; expected a str.", hint=_hint(item))
+    return item
+
+
+def as_documents(documents: object) -> list[str]:
+    """The documents of ``rank`` as a list.
+
+    Args:
+        documents: An iterable of str.
+
+    Raises:
+        UsageError: It is a single str, it has no order, or it holds something that is not a str.
+    """
+    if isinstance(documents, str):
+        raise UsageError("documents is a str; expected a list of str.", hint="Put it into a list: [document].")
+    items = _ordered(documents, "documents", "a list of str")
+    return [check_text(item, index, name="documents") for index, item in enumerate(items)]
+
+
+def as_pairs(pairs: object) -> tuple[list[tuple[str, str]], bool]:
+    """The pairs as a list of tuples, and whether the caller gave a single pair.
+
+    Args:
+        pairs: A pair of str (a tuple, a list or an array), or an iterable of pairs.
+
+    Raises:
+        UsageError: It is neither, or one of the pairs is not of two str; the message says which.
+    """
+    if isinstance(pairs, np.ndarray):
+        pairs = pairs.tolist()
+    if isinstance(pairs, (list, tuple)) and any(isinstance(item, str) for item in pairs):
+        return [_pair(pairs, "pairs")], True
+    items = _ordered(pairs, "pairs", "a pair of str, or a list of pairs")
+    return [_pair(item, f"pairs[{index}]") for index, item in enumerate(items)], False
+
+
+def _pair(value: object, name: str) -> tuple[str, str]:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, (list, tuple)):
+        raise UsageError(f"{name} is {_kind(value)}; expected a pair (query, document) of str.", hint=_PAIRS_HINT)
+    if len(value) != 2:
+        raise UsageError(f"{name} has {len(value)} items; expected two, a query and a document.", hint=_PAIRS_HINT)
+    query, document = (check_text(item, index, name=name) for index, item in enumerate(value))
+    return query, document
+
+
+def _ordered(values: object, name: str, expected: str) -> Iterable[object]:
+    """An iterable that has an order."""
+    unordered = isinstance(values, (bytes, bytearray, Mapping, AbstractSet, str))
+    if unordered or not isinstance(values, Iterable):
+        raise UsageError(f"{name} is {_kind(values)}; expected {expected}.", hint=_hint(values))
+    return values
 
 
 def named_prompts(prompts: Mapping[str, str]) -> dict[str, str]:

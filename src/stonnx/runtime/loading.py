@@ -1,15 +1,23 @@
-"""From an artifact folder to a running engine and its tokenizer, nothing unchecked."""
+"""From an artifact folder to a running engine and its tokenizer, nothing unchecked.
+
+For example::
+
+    variant = choose_variant(artifact, "auto")
+    why_not_here(variant)                    # None: it can run on this machine
+    engine, tokenizer = open_checked(artifact, variant, threads=2)
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from stonnx._extras import UPGRADE
 from stonnx.artifact import Artifact, keeps
-from stonnx.artifact.machine import cpu_features
 from stonnx.artifact.manifest import Variant
 from stonnx.artifact.onnx_check import check_graphs
 from stonnx.artifact.tables import read_table_sizes
 from stonnx.errors import ArtifactError, StonnxError, UnsupportedModelError, UsageError
+from stonnx.machine import cpu_features
 from stonnx.runtime.engines import ENGINES, engine_installed, open_engine
 from stonnx.runtime.engines.base import Engine
 from stonnx.runtime.shortages import check_threads_start, naming_shortages
@@ -53,10 +61,21 @@ def choose_variant(artifact: Artifact, name: str) -> Variant:
 
 def why_not_here(variant: Variant) -> str | None:
     """Why a variant cannot run on this machine, as a clause such as ``"openvino is not installed"``; None: it can."""
+    if (unknown := _not_in_this_version(variant)) is not None:
+        return unknown
     if not engine_installed(variant.engine):
         return f"{variant.engine} is not installed" if variant.engine in ENGINES else f"no engine {variant.engine!r}"
     if not _cpu_suffices(variant):
         return f"it needs a CPU with {_either(variant.instruction_sets)}; {_this_cpu()}"
+    return None
+
+
+def _not_in_this_version(variant: Variant) -> str | None:
+    """What a variant asks for that no engine of ours does, as a clause; None for nothing."""
+    if variant.device != "cpu":
+        return f"this stonnx runs nothing on the device {variant.device!r}"
+    if any(graph.layout == "packed" for graph in variant.graphs):
+        return "this stonnx runs no packed rows"
     return None
 
 
@@ -94,6 +113,11 @@ def open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple
 
 
 def _open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple[Engine, TextTokenizer]:
+    if (unknown := _not_in_this_version(variant)) is not None:
+        raise UnsupportedModelError(
+            f"The variant {variant.name!r} cannot run: {unknown}.",
+            hint=f"Choose another variant, or upgrade: {UPGRADE}",
+        )
     if not _cpu_suffices(variant):
         raise UnsupportedModelError(
             f"The variant {variant.name!r} needs a CPU with {_either(variant.instruction_sets)}; {_this_cpu()}.",

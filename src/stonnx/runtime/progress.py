@@ -1,23 +1,32 @@
-"""A progress bar on stderr, for callers who ask for one."""
+"""A progress bar on stderr, for callers who ask for one.
+
+For example::
+
+    with progress("Encoding", len(texts), noun="texts", show=True) as advance:
+        for window in windows:
+            advance(len(window))
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
 
-__all__ = ["text_progress"]
+__all__ = ["progress"]
 
 
 @contextlib.contextmanager
-def text_progress(total: int, *, show: bool) -> Iterator[Callable[[int], None]]:
-    """Show how many texts are done.
+def progress(label: str, total: int, *, noun: str, show: bool) -> Iterator[Callable[[int], None]]:
+    """Show how many texts or pairs are done.
 
     Args:
-        total: Number of texts.
+        label: What is going on.
+        total: How many there are.
+        noun: What they are.
         show: False draws nothing, and rich is not imported.
 
     Yields:
-        A function to call with the number of texts that were just finished.
+        A function to call with the number of those that were just finished.
     """
     if not show:
         yield _ignore
@@ -29,12 +38,12 @@ def text_progress(total: int, *, show: bool) -> Iterator[Callable[[int], None]]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("texts"),
+        TextColumn(noun),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("Encoding", total=total)
-        yield lambda finished: progress.advance(task, finished)
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda finished: bar.advance(task, finished)
 
 
 def _ignore(_: int) -> None:

@@ -1,4 +1,11 @@
-"""The similarity functions of Sentence Transformers, on NumPy arrays."""
+"""The similarity functions of Sentence Transformers, on NumPy arrays.
+
+For example::
+
+    normalize_rows(vectors)                  # in place
+    scores = similarity_matrix(queries, documents, function="cosine")
+    scores.argmax(axis=1)                    # the nearest document of each query
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,19 @@
-"""How many engine runs go at once, with how many threads each, and the workers that carry them out."""
+"""How many engine runs go at once, with how many threads each, and the workers that carry them out.
+
+For example::
+
+    settings = run_settings(threads=4, streams=2, batch_tokens=None, tuned=None)
+    workers = Workers(settings.streams, owner="Encoder")
+    for result in workers.run(function, jobs): ...
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 from stonnx.artifact.thread_limit import check_threads
@@ -15,7 +24,7 @@ from stonnx.runtime.forks import tell_after_fork
 from stonnx.runtime.inputs import positive_int
 from stonnx.runtime.turns import Turns
 
-__all__ = ["RunSettings", "Workers", "one_ahead", "run_settings"]
+__all__ = ["RunSettings", "Workers", "closed_error", "map_ahead", "run_settings"]
 
 _Item = TypeVar("_Item")
 _Job = TypeVar("_Job")
@@ -24,7 +33,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """How the batches of an encoder are run.
+    """How the batches of a model are run.
 
     Attributes:
         threads: Threads of all engine runs together.
@@ -76,6 +85,15 @@ def run_settings(
     return RunSettings(threads=count, streams=parallel, batch_tokens=budget)
 
 
+def closed_error(owner: str) -> UsageError:
+    """The error to raise where an object is used after it was closed.
+
+    Args:
+        owner: Name of its class, which has a method ``load``.
+    """
+    return UsageError(f"This {owner.lower()} is closed.", hint=f"Load it again with {owner}.load.")
+
+
 class Workers:
     """Runs jobs, a fixed number at a time, whoever asks. Safe to call from several threads, and after a fork.
 
@@ -85,9 +103,11 @@ class Workers:
 
     Args:
         count: Jobs at a time, over all callers together.
+        owner: Name of the class whose jobs these are, for what is said once they are closed.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, owner: str) -> None:
+        self._owner = owner
         self._count = count
         self._closed = False
         self._turns = Turns()
@@ -116,7 +136,7 @@ class Workers:
         try:
             for job in jobs:
                 running.add(self._submit(pool, function, job))
-                # One job waits behind each that runs: a worker that ends finds the next one without asking us.
+                # For each job that runs one waits: a worker that is done finds the next one without asking us.
                 if len(running) >= 2 * self._count:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     yield from _results(done)
@@ -144,7 +164,7 @@ class Workers:
             return pool.submit(function, job)
         except RuntimeError as exc:
             if self._closed:  # by another thread, in the meantime
-                raise UsageError("This encoder is closed.", hint="Load it again with Encoder.load.") from exc
+                raise closed_error(self._owner) from exc
             raise RunError(
                 f"No thread can be started for a stream: {exc}.",
                 hint="Load with fewer streams.",
@@ -160,30 +180,33 @@ def _results(done: set[Future[_Result]]) -> Iterator[_Result]:
         yield future.result()
 
 
-def one_ahead(items: Iterator[_Item]) -> Generator[_Item]:
-    """The items of an iterator; a thread makes the next one while the current one is in use.
+def map_ahead(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Generator[_Result]:
+    """Results of ``function`` in order; a thread makes the next one while the current one is in use.
 
-    What the iterator raises is raised here, in its place. No more than one item waits.
+    Items are drawn in the calling thread, one more than there are results; for a single item no thread is started.
+    What the function raises is raised here, in its place; what drawing an item raises, at once.
 
     Raises:
         RunError: No thread can be started.
     """
+    drawn = iter(items)
+    first = deque(islice(drawn, 2))
+    if len(first) < 2:
+        yield from map(function, first)
+        return
     pool = ThreadPoolExecutor(1, thread_name_prefix="stonnx-ahead")
     try:
-        try:
-            future = pool.submit(_next, items)
-        except RuntimeError as exc:
-            raise RunError(
-                f"No thread can be started to tokenize: {exc}.", hint="Encode fewer texts at a time."
-            ) from exc
-        while (item := future.result()) is not None:
-            future = pool.submit(_next, items)
-            yield item[0]
+        # Items are let go as soon as there is a result for them.
+        waiting = deque(_ahead(pool, function, first.popleft()) for _ in range(2))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(_ahead(pool, function, item) for item in islice(drawn, 1))
     finally:
-        pool.shutdown(wait=False)  # whoever stops early need not wait for an item that nobody wants
+        pool.shutdown(wait=False, cancel_futures=True)  # whoever stops early need not wait for what nobody wants
 
 
-def _next(items: Iterator[_Item]) -> tuple[_Item] | None:
-    for item in items:
-        return (item,)
-    return None
+def _ahead(pool: ThreadPoolExecutor, function: Callable[[_Item], _Result], item: _Item) -> Future[_Result]:
+    try:
+        return pool.submit(function, item)
+    except RuntimeError as exc:
+        raise RunError(f"No thread can be started to tokenize: {exc}.", hint="Encode fewer texts at a time.") from exc

@@ -1,10 +1,16 @@
-"""Text to token rows, cut where sentence-transformers would cut."""
+"""Text to token rows, cut where sentence-transformers would cut.
+
+For example::
+
+    tokenizer = TextTokenizer(Path("artifact/tokenizer.json"), max_tokens=256)
+    rows = tokenizer.rows(["a text", "another"], prompt="query: ")
+    pairs = tokenizer.pair_rows([("a query", "a document")])
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -16,11 +22,14 @@ from numpy.typing import NDArray
 from stonnx.artifact.texts import clean_text, is_tokenizer_failure
 from stonnx.errors import ArtifactError
 from stonnx.runtime.long_texts import prefix, safe_cuts
+from stonnx.runtime.token_rows import TokenRows
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-__all__ = ["TextTokenizer", "TokenRows"]
+    from stonnx.runtime.pairs import PairLayout, Tokens
+
+__all__ = ["TextTokenizer"]
 
 # The library's own results weigh about a hundred bytes per token before they are packed, and most texts are
 # tokenized whole before they are cut, so a chunk is bounded by texts and by characters.
@@ -32,40 +41,6 @@ _CHUNK_CHARACTERS = 1_000_000
 _CHARACTERS_PER_TOKEN = 16
 
 _NO_LIMIT = 2**31  # ids are kept as int32
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenRows:
-    """Token rows of unequal length, end to end in one array.
-
-    Attributes:
-        ids: int32, shape (tokens of all rows).
-        offsets: int64, shape (rows + 1); row ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
-        truncated: How many rows were cut at the limit.
-    """
-
-    ids: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    truncated: int
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Token count of each row, int64, shape (rows)."""
-        return np.diff(self.offsets)
-
-    def take(self, index: NDArray[np.int64]) -> TokenRows:
-        """Some of the rows, in the order of ``index``; ``truncated`` is not counted again.
-
-        Args:
-            index: Row numbers, shape (chosen rows,).
-        """
-        chosen = [self.ids[self.offsets[row] : self.offsets[row + 1]] for row in index]
-        offsets = np.concatenate([[0], np.cumsum(self.lengths[index])])
-        ids = np.concatenate(chosen) if chosen else self.ids[:0]
-        return TokenRows(ids=ids, offsets=offsets, truncated=0)
 
 
 class TextTokenizer:
@@ -87,6 +62,7 @@ class TextTokenizer:
         self._tokenizer = _load(file)
         self._file = file
         self._table_rows = _NO_LIMIT if table_rows is None else table_rows
+        self._closing_tokens: int | None = None  # special tokens after the text, known once a row is cut
         self.max_tokens = max_tokens
         special = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         if max_tokens <= special:
@@ -95,7 +71,8 @@ class TextTokenizer:
                 "no room is left for text."
             )
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length=max_tokens)
+        # Rows are cut here: the library would keep what it cuts off, for pairs in every combination of the parts.
+        self._tokenizer.no_truncation()
 
     def rows(self, texts: Sequence[str], *, prompt: str = "", parallel: bool = True) -> TokenRows:
         """Tokenize texts, each with ``prompt`` in front.
@@ -115,15 +92,58 @@ class TextTokenizer:
         lengths: list[int] = []
         truncated = 0
         for chunk in _chunks(texts, prompt):
-            encodings = self._encode_starts(chunk, parallel=parallel)
+            encodings, _ = self._encode_starts(chunk, parallel=parallel)
             sizes = [len(encoding) for encoding in encodings]
-            ids.append(self._checked_ids(encodings, sum(sizes)))
-            lengths.extend(sizes)
-            truncated += sum(self._was_cut(encoding) for encoding in encodings)
-        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=offsets[1:])
+            kept = [min(size, self.max_tokens) for size in sizes]
+            flat = chain.from_iterable(map(self._cut, encodings))
+            ids.append(self._checked(np.fromiter(flat, dtype=np.int64, count=sum(kept))))
+            lengths.extend(kept)
+            truncated += sum(size > self.max_tokens for size in sizes)
+        return TokenRows(ids=_joined(ids), offsets=_offsets(lengths), truncated=truncated)
+
+    def pair_rows(
+        self, pairs: Sequence[tuple[str, str]], *, prompt: str = "", template: str | None = None, parallel: bool = True
+    ) -> TokenRows:
+        """Tokenize pairs of texts; of a pair that is too long, the longer text gives way first.
+
+        That is the truncation ``longest_first`` of transformers, with its result for every pair.
+
+        Args:
+            pairs: Any number of (query, document).
+            prompt: Prepended to each query; empty for none.
+            template: A text with ``{query}`` and ``{document}`` that makes one text of a pair, cut at its end; None
+                for the tokenizer's own way to write pairs.
+            parallel: As in ``rows``.
+
+        Returns:
+            Rows with token types, unless all are 0.
+
+        Raises:
+            ArtifactError: As in ``rows``, or the tokenizer writes no pairs that leave room for text.
+        """
+        from stonnx.runtime.pairs import fill_template, keep_both  # not where only single texts are tokenized
+
+        if template is not None:
+            return self.rows([fill_template(template, prompt + a, b) for a, b in pairs], parallel=parallel)
+        layout = self._pair_layout
+        room = self.max_tokens - layout.special_tokens
+        parts: list[NDArray[np.int64]] = []
+        lengths: list[int] = []
+        truncated = 0
+        for chunk in _pair_chunks(pairs, prompt):
+            known = self._tokens_of(dict.fromkeys(chain.from_iterable(chunk)), parallel=parallel)
+            for first, second in chunk:
+                a, b = known[first], known[second]
+                kept = keep_both(a, b, room=room, count=self._count)
+                parts.append(layout.write(a.ids[: kept[0]], b.ids[: kept[1]]))
+                truncated += kept[0] < len(a.ids) or kept[1] < len(b.ids)
+                lengths.append(parts[-1].shape[1])
+        rows = np.concatenate([np.empty((2, 0), dtype=np.int64), *parts], axis=1)  # ids and types, each (tokens,)
         return TokenRows(
-            ids=np.concatenate(ids) if ids else np.empty(0, dtype=np.int32), offsets=offsets, truncated=truncated
+            ids=self._checked(rows[0]),
+            offsets=_offsets(lengths),
+            truncated=truncated,
+            token_type_ids=rows[1].astype(np.int32) if rows[1].any() else None,
         )
 
     def prompt_length(self, prompt: str) -> int:
@@ -134,23 +154,53 @@ class TextTokenizer:
         """
         if not prompt:
             return 0
-        ids: list[int] = self._encode_one(clean_text(prompt)).ids
+        ids = self._cut(self._encode_one(clean_text(prompt)))
         added = self._tokenizer.get_added_tokens_decoder()
         ends_special = bool(ids) and ids[-1] in added and added[ids[-1]].special
         return len(ids) - int(ends_special)
 
-    def _encode_starts(self, texts: list[str], *, parallel: bool) -> list[Encoding]:
-        """Encodings cut at the limit; of texts far beyond it, no more is tokenized than it takes to reach it."""
+    @cached_property
+    def _pair_layout(self) -> PairLayout:
+        from stonnx.runtime.pairs import PairLayout
+
+        layout = PairLayout.of(self._tokenizer)
+        if layout is None or layout.special_tokens >= self.max_tokens:
+            special = "no pairs" if layout is None else f"pairs with {layout.special_tokens} special tokens"
+            raise ArtifactError(
+                f"{self._file} writes {special}, and max_tokens is {self.max_tokens}: no room is left for two texts.",
+                hint="Convert the model again, with the tokenizer that it was trained with.",
+            )
+        return layout
+
+    def _tokens_of(self, texts: Iterable[str], *, parallel: bool) -> dict[str, Tokens]:
+        """The tokens of some texts, without special ones; of texts far beyond the limit, those of a beginning."""
+        from stonnx.runtime.pairs import Tokens
+
+        whole = list(texts)
+        encodings, starts = self._encode_starts(whole, parallel=parallel, special=False)
+        return {
+            text: Tokens(text, np.array(encoding.ids, dtype=np.int64), is_whole=len(start) == len(text))
+            for text, encoding, start in zip(whole, encodings, starts, strict=True)
+        }
+
+    def _count(self, text: str) -> int:
+        """How many tokens a text has, however long it is."""
+        return len(self._encode_one(text, special=False))
+
+    def _encode_starts(
+        self, texts: list[str], *, parallel: bool, special: bool = True
+    ) -> tuple[list[Encoding], list[str]]:
+        """Encodings, and what of each text was encoded: of texts far beyond the limit, enough to go beyond it."""
         characters = self.max_tokens * _CHARACTERS_PER_TOKEN
         starts = [self._start(text, characters) for text in texts]
-        encodings = self._encode(starts, parallel=parallel)
+        encodings = self._encode(starts, parallel=parallel, special=special)
         for index, text in enumerate(texts):
             wanted = characters
-            while len(starts[index]) < len(text) and not self._was_cut(encodings[index]):
+            while len(starts[index]) < len(text) and len(encodings[index]) <= self.max_tokens:
                 wanted *= 4
                 starts[index] = self._start(text, wanted)
-                encodings[index] = self._encode_one(starts[index])
-        return encodings
+                encodings[index] = self._encode_one(starts[index], special=special)
+        return encodings, starts
 
     def _start(self, text: str, characters: int) -> str:
         if len(text) <= 2 * characters or self._cuts is None:
@@ -161,21 +211,21 @@ class TextTokenizer:
     def _cuts(self) -> re.Pattern[str] | None:
         return safe_cuts(self._tokenizer)  # not before there is a long text: this takes a millisecond or two
 
-    def _encode(self, texts: list[str], *, parallel: bool) -> list[Encoding]:
+    def _encode(self, texts: list[str], *, parallel: bool, special: bool) -> list[Encoding]:
         if len(texts) == 1 or not parallel:  # without waking the library's thread pool
-            return [self._encode_one(text) for text in texts]
+            return [self._encode_one(text, special=special) for text in texts]
         try:
-            encodings: list[Encoding] = self._tokenizer.encode_batch_fast(texts)
+            encodings: list[Encoding] = self._tokenizer.encode_batch_fast(texts, add_special_tokens=special)
         except BaseException as exc:
             if not is_tokenizer_failure(exc):
                 raise
             # One by one: it may have been the pool, for which the system has no threads. If not, it fails again.
-            return [self._encode_one(text) for text in texts]
+            return [self._encode_one(text, special=special) for text in texts]
         return encodings
 
-    def _encode_one(self, text: str) -> Encoding:
+    def _encode_one(self, text: str, *, special: bool = True) -> Encoding:
         try:
-            return self._tokenizer.encode(text)
+            return self._tokenizer.encode(text, add_special_tokens=special)
         except BaseException as exc:
             if is_tokenizer_failure(exc):
                 raise ArtifactError(
@@ -184,10 +234,19 @@ class TextTokenizer:
                 ) from exc
             raise
 
-    def _checked_ids(self, encodings: list[Encoding], count: int) -> NDArray[np.int32]:
-        """All ids of some texts: engines do not look whether there is a row for them."""
-        flat = chain.from_iterable(encoding.ids for encoding in encodings)
-        ids = np.fromiter(flat, dtype=np.int64, count=count)
+    def _cut(self, encoding: Encoding) -> list[int]:
+        """A row's ids, with the end of the text left out where the row is too long."""
+        ids: list[int] = encoding.ids
+        if len(ids) <= self.max_tokens:
+            return ids
+        if self._closing_tokens is None:
+            belongs = reversed(encoding.sequence_ids)  # None for a special token
+            self._closing_tokens = next(place for place, text in enumerate(belongs) if text is not None)
+        closing = self._closing_tokens
+        return ids[: self.max_tokens - closing] + ids[len(ids) - closing :]
+
+    def _checked(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Token ids, each with a row in the model's table: engines do not look whether there is one."""
         highest = int(ids.max(initial=0))
         if highest >= self._table_rows:
             raise ArtifactError(
@@ -196,10 +255,6 @@ class TextTokenizer:
                 hint="Convert the model again, with the tokenizer that it was trained with.",
             )
         return ids.astype(np.int32)
-
-    def _was_cut(self, encoding: Encoding) -> bool:
-        # `overflowing` copies what was cut off, so it is asked only of rows that reach the limit.
-        return len(encoding) == self.max_tokens and bool(encoding.overflowing)
 
 
 def _load(file: Path) -> Tokenizer:
@@ -226,3 +281,27 @@ def _chunks(texts: Sequence[str], prompt: str) -> Iterator[list[str]]:
             chunk, characters = [], 0
     if chunk:
         yield chunk
+
+
+def _pair_chunks(pairs: Sequence[tuple[str, str]], prompt: str) -> Iterator[list[tuple[str, str]]]:
+    """Cleaned pairs in lists that are small enough to tokenize at once."""
+    chunk: list[tuple[str, str]] = []
+    characters = 0
+    for first, second in pairs:
+        chunk.append((clean_text(prompt + first), clean_text(second)))
+        characters += len(first) + len(second)
+        if len(chunk) == _CHUNK_TEXTS or characters >= _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+def _joined(parts: list[NDArray[np.int32]]) -> NDArray[np.int32]:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+
+
+def _offsets(lengths: list[int]) -> NDArray[np.int64]:
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.errors import RunError
-from stonnx.runtime.engines.base import Batch
+from stonnx.runtime.feeds import Feeds
 
 __all__ = ["FakeEngine"]
 
@@ -15,14 +17,15 @@ class FakeEngine:
     """Gives each row a vector that depends on its tokens and their places, and on nothing else.
 
     A row's vector is the mean of its tokens' vectors; padding and the prompt's tokens are left out,
-    as a real graph does. So rows that were mixed up, or padding that leaks in, show.
+    as a real graph does. So rows that were mixed up, or padding that leaks in, show. Token types change the vectors.
+    The output ``scores`` is the sigmoid of this vector, any other output is the vector itself.
 
     Args:
         dimension: Components of a vector.
         error: Raised by every run, to test what callers do; None for none.
 
     Attributes:
-        batches: The batches that were run, in order.
+        runs: The feeds of every run, in order.
         closed: Whether ``close`` was called.
     """
 
@@ -33,11 +36,11 @@ class FakeEngine:
     def __init__(self, dimension: int = 8, *, error: Exception | None = None) -> None:
         self.dimension = dimension
         self.error = error
-        self.batches: list[Batch] = []
+        self.runs: list[Feeds] = []
         self.closed = False
 
-    def run(self, batch: Batch) -> NDArray[np.float32]:
-        """Vectors of a batch, float32, shape (rows, dimension).
+    def run(self, feeds: Feeds, outputs: Sequence[str]) -> tuple[NDArray[np.float32], ...]:
+        """Arrays of shape (rows, dimension), float32, one an output.
 
         Raises:
             RunError: The engine is closed.
@@ -47,17 +50,24 @@ class FakeEngine:
             raise RunError("The engine is closed.")
         if self.error is not None:
             raise self.error
-        self.batches.append(batch)
-        ids = batch.input_ids
-        mask = np.ones_like(ids) if batch.attention_mask is None else batch.attention_mask.copy()
-        mask[:, : batch.prompt_length] = 0
-        places = np.arange(ids.shape[1])[None, :, None]
-        waves = np.arange(1, self.dimension + 1)[None, None, :]
-        tokens = np.sin((ids[:, :, None] + 1) * 0.7 * waves + 0.3 * places)  # (rows, tokens, dimension)
-        weights = mask[:, :, None]
-        means = (tokens * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
-        return np.asarray(means, dtype=np.float32)
+        self.runs.append(feeds)
+        vectors = _vectors(feeds, self.dimension)
+        probabilities = (1 / (1 + np.exp(-vectors))).astype(np.float32)
+        return tuple(probabilities if name == "scores" else vectors for name in outputs)
 
     def close(self) -> None:
         """Further runs are an error."""
         self.closed = True
+
+
+def _vectors(feeds: Feeds, dimension: int) -> NDArray[np.float32]:
+    ids = feeds["input_ids"]
+    real = feeds.get("attention_mask", np.ones_like(ids))
+    places = np.cumsum(real, axis=1) - 1  # of a token in its row, wherever the padding is
+    prompts = feeds.get("prompt_lengths", feeds.get("prompt_length", np.zeros(1, dtype=np.int64)))
+    weights = (real * (places >= prompts.reshape(-1, 1)))[:, :, None]
+    kinds = ids + 1000 * feeds.get("token_type_ids", np.zeros_like(ids))
+    waves = np.arange(1, dimension + 1)[None, None, :]
+    tokens = np.sin((kinds[:, :, None] + 1) * 0.7 * waves + 0.3 * places[:, :, None])  # (rows, tokens, dimension)
+    means = (tokens * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
+    return np.asarray(means, dtype=np.float32)

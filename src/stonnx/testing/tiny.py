@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stonnx._io import write_json
-from stonnx.checkpoint.spec import Dense, HeadModule, LayerNorm, Normalize, Pooling
+from stonnx.graph.modules import Dense, HeadModule, LayerNorm, Normalize, Pooling
+from stonnx.testing._encoders import TinyFamily, encoder_config, encoder_weights
+from stonnx.testing._random import Floats, random_matrix, random_norm, random_vector
 from stonnx.testing._tokenizers import SPECIAL_TOKENS, TokenizerFamily, build_tokenizer
 
 __all__ = ["TinyModel", "make_tiny_model"]
-
-Floats = NDArray[np.float32]
 
 _LEGACY_MODES = {
     "cls": "pooling_mode_cls_token",
@@ -42,9 +40,9 @@ class TinyModel:
     """What a tiny model looks like.
 
     Attributes:
-        head: Modules behind the transformer. Each lies in ``{index}_{Kind}``; the ``path`` of a
+        head: Modules after the transformer. Each lies in ``{index}_{Kind}``; the ``path`` of a
             ``Dense`` or ``LayerNorm`` given here is ignored.
-        family: Architecture, ``bert`` or ``mpnet``.
+        family: Architecture, as ``model_type`` spells it.
         tokenizer: Family of the tokenizer.
         lowercase: Whether the ``wordpiece`` tokenizer lowercases.
         hidden_act: Activation of the feed-forward blocks, as in ``config.json``.
@@ -61,10 +59,11 @@ class TinyModel:
         similarity: Similarity function name.
         max_tokens: ``max_seq_length`` to write; None leaves it to the position limit.
         seed: Seed of the weights; two seeds give two models.
+        config: Further fields of ``config.json``, and others instead of those that are written.
     """
 
     head: tuple[HeadModule, ...] = (Pooling(modes=("mean",)), Normalize())
-    family: Literal["bert", "mpnet"] = "bert"
+    family: TinyFamily = "bert"
     tokenizer: TokenizerFamily = "wordpiece"
     lowercase: bool = True
     hidden_act: str = "gelu"
@@ -81,6 +80,7 @@ class TinyModel:
     similarity: str | None = "cosine"
     max_tokens: int | None = None
     seed: int = 0
+    config: Mapping[str, object] = field(default_factory=dict)
 
 
 def make_tiny_model(folder: str | Path, model: TinyModel | None = None) -> Path:
@@ -98,34 +98,13 @@ def make_tiny_model(folder: str | Path, model: TinyModel | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(model.seed)
     vocab_size = _write_tokenizer(folder, model)
-    write_json(folder / "config.json", _config(model, vocab_size))
-    encoder = {f"{model.tensor_prefix}{name}": value for name, value in _weights(model, vocab_size, rng).items()}
+    config = encoder_config(model, vocab_size)
+    write_json(folder / "config.json", config)
+    encoder = {f"{model.tensor_prefix}{name}": value for name, value in encoder_weights(model, config, rng).items()}
     _save(folder / "model.safetensors", encoder, model.dtype)
     if model.with_modules_json:
         _write_modules(folder, model, rng)
     return folder
-
-
-def _config(model: TinyModel, vocab_size: int) -> dict[str, Any]:
-    return {
-        "architectures": ["BertModel" if model.family == "bert" else "MPNetModel"],
-        "attention_probs_dropout_prob": 0.1,
-        "hidden_act": model.hidden_act,
-        "hidden_dropout_prob": 0.1,
-        "hidden_size": model.hidden,
-        "initializer_range": 0.02,
-        "intermediate_size": 2 * model.hidden,
-        "layer_norm_eps": 1e-12,
-        "max_position_embeddings": model.positions,
-        "model_type": model.family,
-        "num_attention_heads": 4,
-        "num_hidden_layers": model.layers,
-        "pad_token_id": 0,
-        "position_embedding_type": "absolute",
-        "torch_dtype": model.dtype,
-        "type_vocab_size": 2,
-        "vocab_size": vocab_size,
-    }
 
 
 def _write_tokenizer(folder: Path, model: TinyModel) -> int:
@@ -146,64 +125,6 @@ def _write_tokenizer(folder: Path, model: TinyModel) -> int:
     write_json(folder / "tokenizer_config.json", config)
     write_json(folder / "special_tokens_map.json", special)
     return int(tokenizer.get_vocab_size())
-
-
-def _matrix(rng: np.random.Generator, *shape: int) -> Floats:
-    # About 1.5 times the usual fan-in scale, so that texts land well apart.
-    return (rng.standard_normal(shape) * 1.5 / math.sqrt(shape[-1])).astype(np.float32)
-
-
-def _vector(rng: np.random.Generator, size: int, *, around: float = 0.0) -> Floats:
-    return (around + 0.1 * rng.standard_normal(size)).astype(np.float32)
-
-
-# Names of a layer's parts below ``encoder.layer.N``: query, key, value, projection, the norm behind it.
-_LAYER_PARTS = {
-    "bert": (
-        "attention.self.query",
-        "attention.self.key",
-        "attention.self.value",
-        "attention.output.dense",
-        "attention.output.LayerNorm",
-    ),
-    "mpnet": ("attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", "attention.LayerNorm"),
-}
-
-
-def _weights(model: TinyModel, vocab_size: int, rng: np.random.Generator) -> dict[str, Floats]:
-    hidden, wide = model.hidden, 2 * model.hidden
-    tensors = {
-        "embeddings.word_embeddings.weight": _matrix(rng, vocab_size, hidden),
-        "embeddings.position_embeddings.weight": _matrix(rng, model.positions, hidden),
-        "pooler.dense.weight": _matrix(rng, hidden, hidden),
-        "pooler.dense.bias": _vector(rng, hidden),
-        **_norm("embeddings.LayerNorm", hidden, rng),
-    }
-    if model.family == "bert":
-        tensors["embeddings.token_type_embeddings.weight"] = _matrix(rng, 2, hidden)
-    else:
-        tensors["encoder.relative_attention_bias.weight"] = _matrix(rng, 32, 4)
-    query, key, value, projection, norm = _LAYER_PARTS[model.family]
-    shapes = {
-        query: (hidden, hidden),
-        key: (hidden, hidden),
-        value: (hidden, hidden),
-        projection: (hidden, hidden),
-        "intermediate.dense": (wide, hidden),
-        "output.dense": (hidden, wide),
-    }
-    for layer in range(model.layers):
-        prefix = f"encoder.layer.{layer}"
-        for name, shape in shapes.items():
-            tensors[f"{prefix}.{name}.weight"] = _matrix(rng, *shape)
-            tensors[f"{prefix}.{name}.bias"] = _vector(rng, shape[0])
-        tensors |= _norm(f"{prefix}.{norm}", hidden, rng)
-        tensors |= _norm(f"{prefix}.output.LayerNorm", hidden, rng)
-    return tensors
-
-
-def _norm(prefix: str, size: int, rng: np.random.Generator) -> dict[str, Floats]:
-    return {f"{prefix}.weight": _vector(rng, size, around=1.0), f"{prefix}.bias": _vector(rng, size)}
 
 
 def _write_modules(folder: Path, model: TinyModel, rng: np.random.Generator) -> None:
@@ -245,7 +166,7 @@ def _write_head(path: Path, module: HeadModule, model: TinyModel, rng: np.random
             _save(path / "model.safetensors", _dense_weights(module, rng), model.dtype)
         case LayerNorm():
             write_json(path / "config.json", {"dimension": module.dimension})
-            _save(path / "model.safetensors", _norm("norm", module.dimension, rng), model.dtype)
+            _save(path / "model.safetensors", random_norm("norm", module.dimension, rng), model.dtype)
         case Normalize():
             names = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding"}
             write_json(path / "config.json", names)
@@ -276,13 +197,13 @@ def _activation_path(activation: str) -> str:
 
 
 def _dense_weights(module: Dense, rng: np.random.Generator) -> dict[str, Floats]:
-    tensors = {"linear.weight": _matrix(rng, module.out_features, module.in_features)}
+    tensors = {"linear.weight": random_matrix(rng, module.out_features, module.in_features)}
     if module.bias:
-        tensors["linear.bias"] = _vector(rng, module.out_features)
+        tensors["linear.bias"] = random_vector(rng, module.out_features)
     if module.activation == "PReLU":
         tensors["activation_function.weight"] = np.full(1, 0.2, dtype=np.float32)
     if module.use_residual and module.in_features != module.out_features:
-        tensors["residual.weight"] = _matrix(rng, module.out_features, module.in_features)
+        tensors["residual.weight"] = random_matrix(rng, module.out_features, module.in_features)
     return tensors
 
 

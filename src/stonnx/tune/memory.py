@@ -11,7 +11,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def resident_bytes() -> int | None:
-    """Resident memory of the process in bytes; None where the system does not tell in ``/proc/self/statm``."""
+    """Resident memory of the process in bytes; None where there is no ``/proc/self/statm``."""
     try:
         pages = int(_STATM.read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""What the user wants of a tuning, and the settings that are worth trying for it."""
+"""What a user wants from a tuning, and which settings are worth trying for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TuneOptions:
         fidelity: The class that the choice must keep on this machine.
         aim: ``throughput`` for many texts, ``latency`` for one at a time.
         seconds: Time for all of it. Every variant is loaded, compared and raced, however long that takes (the report
-            says how long at least); other settings are tried while there is time.
+            says how long at least). Other settings are tried while time is left.
     """
 
     fidelity: WantedClass = "high"
@@ -44,8 +44,8 @@ class TuneOptions:
 def threads_to_try(default: RunSettings, aim: Aim) -> tuple[RunSettings, ...]:
     """Other ways to use the cores than one run with all of them.
 
-    For many texts: as many one-thread streams as cores, and on larger machines streams of a few threads. For one
-    text: fewer threads, because waiting for each other costs more than they bring on short rows.
+    For many texts: as many streams of one thread as there are cores, and on larger machines streams of a few threads.
+    For one text: fewer threads, because on short rows threads lose more by waiting for each other than they gain.
     """
     threads = default.threads
     if aim == "throughput":
@@ -56,7 +56,10 @@ def threads_to_try(default: RunSettings, aim: Aim) -> tuple[RunSettings, ...]:
 
 
 def budgets_to_try(settings: RunSettings, default: RunSettings) -> tuple[RunSettings, ...]:
-    """Other batch budgets than the given one: half and twice as much, or one step further from the default."""
+    """Other batch budgets than the given one: half and twice as much.
+
+    Where the given one is not the default, only the one that leads further away from the default.
+    """
     tokens, start = settings.batch_tokens, default.batch_tokens
     budgets = (tokens // 2, tokens * 2) if tokens == start else (tokens // 2,) if tokens < start else (tokens * 2,)
     return tuple(replace(settings, batch_tokens=budget) for budget in budgets)

@@ -1,18 +1,16 @@
-"""Races: a candidate and the base run the same texts by turns, so that a busy moment hurts both alike."""
+"""Races: a candidate and the base run the same calls by turns, so that a busy moment hurts both alike."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from stonnx._timing import Clock, median
+from stonnx._timing import Clock, RoundLimits, median, run_rounds
 
-__all__ = ["Encode", "Race", "run_race"]
+__all__ = ["Race", "run_race"]
 
-Encode = Callable[[str | Sequence[str]], object]
-
-_MIN_ROUNDS = 3
-_MAX_ROUNDS = 15
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,38 +32,24 @@ class Race:
 
 
 def run_race(
-    base: Encode, candidate: Encode, calls: Sequence[str | Sequence[str]], *, budget_s: float, clock: Clock
+    base: Callable[[T], object],
+    candidate: Callable[[T], object],
+    calls: Sequence[T],
+    *,
+    budget_s: float,
+    clock: Clock,
 ) -> Race:
-    """Run rounds in the order base candidate, candidate base, ...: neither is always the first.
+    """Warm the candidate up, then run rounds with the two sides by turns.
 
     Args:
         base: What the candidate is compared with.
         candidate: What is measured.
-        calls: What to encode, call by call; every round and side makes all of them.
+        calls: What to run, call by call; every round and side makes all of them.
         budget_s: Time for the rounds; at least three are run, at most fifteen.
         clock: Where seconds come from.
     """
     candidate(calls[0])  # first runs allocate and compile: the rounds are slower than any later one
-    deadline = clock() + budget_s
-    base_s: list[float] = []
-    ratios = []
-    for number in range(_MAX_ROUNDS):
-        if number >= _MIN_ROUNDS and clock() >= deadline:
-            break
-        if number % 2 == 0:
-            mine, theirs = _timed(base, calls, clock), _timed(candidate, calls, clock)
-        else:
-            theirs, mine = _timed(candidate, calls, clock), _timed(base, calls, clock)
-        base_s.extend(mine)
-        ratios.append(median(mine) / max(median(theirs), 1e-9))
-    return Race(base_s=median(base_s), ratio=max(median(ratios), 1e-9))
-
-
-def _timed(encode: Encode, calls: Sequence[str | Sequence[str]], clock: Clock) -> list[float]:
-    """Seconds of each call."""
-    seconds = []
-    for texts in calls:
-        start = clock()
-        encode(texts)
-        seconds.append(clock() - start)
-    return seconds
+    limits = RoundLimits(deadline=clock() + budget_s)
+    rounds = list(run_rounds((base, candidate), calls, limits=limits, clock=clock))
+    ratios = [median(turn.a) / max(median(turn.b), 1e-9) for turn in rounds]
+    return Race(base_s=median([seconds for turn in rounds for seconds in turn.a]), ratio=max(median(ratios), 1e-9))

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stonnx.artifact import Fidelity, keeps
-from stonnx.artifact.fidelity_class import CLASSES
-from stonnx.artifact.manifest import FidelityClass
+from stonnx.artifact import keeps
+from stonnx.artifact.fidelity_class import CLASSES, AnyFidelity, closeness
+from stonnx.artifact.manifest import FidelityClass, Kind
 from stonnx.runtime.choice import Choice
 from stonnx.runtime.streams import RunSettings
 from stonnx.tune.options import Aim, TuneOptions, WantedClass
@@ -28,16 +28,16 @@ class Row:
         variant: Its name.
         engine: The engine's name and version.
         settings: Threads, streams, batch budget.
-        texts_per_second: On the given texts, all in one call.
+        texts_per_second: On the given texts, all in one call; of a reranker, pairs.
         ratio: Times the speed of the base.
-        latency_ms: One short text, the median.
-        fidelity: Measured here.
-        found: The closest class that was kept here; None for none.
-        overlap_error: Standard error of the overlap of neighbours.
+        latency_ms: One short text, or one query with twenty documents, the median.
+        fidelity: As measured here.
+        found: The closest class that it kept here; None for none.
+        overlap_error: Standard error of the overlap of neighbours, or of rankings.
         class_is_sure: False where other texts might give another class.
         size_bytes: Files of the variant.
         load_s: Seconds to load it, files hashed, engine's library in memory already.
-        memory_bytes: What loading it and encoding the probe texts added to the process; None where unknown.
+        memory_bytes: What loading it and running the probes added to the process; None where unknown.
     """
 
     variant: str
@@ -46,7 +46,7 @@ class Row:
     texts_per_second: float
     ratio: float
     latency_ms: float
-    fidelity: Fidelity
+    fidelity: AnyFidelity
     found: FidelityClass | None
     size_bytes: int
     load_s: float
@@ -55,7 +55,7 @@ class Row:
     class_is_sure: bool = True
 
     def speed(self, aim: Aim) -> float:
-        """What is to be large: texts a second, or one text's inverse time."""
+        """The figure that should be large: texts a second of many texts, or of texts one by one."""
         return self.texts_per_second if aim == "throughput" else 1e3 / self.latency_ms
 
 
@@ -67,14 +67,15 @@ class TuneReport:
         artifact: The folder.
         rows: What was measured, in order; the first is the base, with default settings.
         picked: Index of the pick in ``rows``; None where no row keeps the wanted class.
-        on_frontier: Indices of rows that no other row beats in both speed and fidelity.
+        on_frontier: Indices of the rows that no other row beats (see ``frontier``).
         skipped: Variants that cannot run here, or failed.
         options: What was wanted.
-        compared_with: Whose vectors the fidelity was measured against, a phrase.
-        texts: Texts of one measured pass.
+        compared_with: Whose results the fidelity was measured against, as a phrase for people.
+        texts: Texts of one measured pass, or pairs.
         seconds: What all of it took.
-        least_seconds: What the variants alone take here, about, with the fewest texts that tell anything.
-        machine: Where.
+        least_seconds: About what the variants alone take here, with the fewest texts that tell anything.
+        machine: As ``stonnx.machine.describe_machine``.
+        kind: What the model makes.
     """
 
     artifact: Path
@@ -88,6 +89,7 @@ class TuneReport:
     seconds: float
     least_seconds: float
     machine: dict[str, object]
+    kind: Kind = "embedding"
 
     def choice(self) -> Choice | None:
         """The pick, to be written; None where there is none."""
@@ -110,6 +112,7 @@ class TuneReport:
         """Plain JSON values; a row says whether it is on the frontier, keeps the wanted class, and was picked."""
         return {
             "artifact": str(self.artifact),
+            "kind": self.kind,
             "options": asdict(self.options),
             "compared_with": self.compared_with,
             "texts": self.texts,
@@ -132,8 +135,8 @@ class TuneReport:
 def pick(rows: Sequence[Row], *, wanted: WantedClass, aim: Aim) -> int | None:
     """The index of the fastest row that keeps the wanted class; None where none does.
 
-    A row that is not clearly faster than a more faithful one, one of an earlier variant or earlier settings gives way
-    to it: the same machine picks the same again.
+    A row must be clearly faster than one that is more faithful, or that comes earlier among variants and settings.
+    Otherwise that one is picked, so that the same machine picks the same again.
     """
     names = list(dict.fromkeys(row.variant for row in rows))
     best: int | None = None
@@ -162,4 +165,4 @@ def _rank(row: Row) -> int:
 
 def _faithful(row: Row) -> tuple[int, float]:
     """Larger is closer: the class, and the mean cosine to five digits (more are noise)."""
-    return -_rank(row), round(row.fidelity.cosine_mean, 5)
+    return -_rank(row), round(closeness(row.fidelity), 5)

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from stonnx.artifact import Fidelity
 
-__all__ = ["Comparison", "compare", "cosines", "neighbour_overlap", "neighbour_shares", "spearman", "unit_rows"]
+__all__ = [
+    "Comparison",
+    "compare",
+    "cosines",
+    "neighbour_overlap",
+    "neighbour_shares",
+    "spearman",
+    "standard_error",
+    "unit_rows",
+]
 
 _NEIGHBOURS = 10
 _TIE = 1e-6  # similarities closer than this count as equal
@@ -32,6 +41,11 @@ class Comparison:
     max_norm_diff: float
     cosine_error: float
     overlap_error: float
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The standard errors of the means, by the name of the figure."""
+        return {"cosine_mean": self.cosine_error, "top10_overlap": self.overlap_error}
 
 
 def compare(candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> Comparison:
@@ -62,8 +76,8 @@ def compare(candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> C
         fidelity=fidelity,
         worst=int(cosine.argmin()),
         max_norm_diff=float(norm_diff.max()),
-        cosine_error=_standard_error(cosine),
-        overlap_error=_standard_error(shares),
+        cosine_error=standard_error(cosine),
+        overlap_error=standard_error(shares),
     )
 
 
@@ -137,7 +151,7 @@ def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
     return float(a @ b) / scale if scale > 0 else float("nan")
 
 
-def _standard_error(values: NDArray[np.float64]) -> float:
+def standard_error(values: NDArray[np.float64]) -> float:
     """Standard error of the mean, s / sqrt(n); 0 for a single value, which tells nothing of it."""
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 

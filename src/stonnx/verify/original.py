@@ -1,4 +1,8 @@
-"""The original model's side of a verification: its vectors, and what it makes of a folder without ``modules.json``."""
+"""The original model's side of a verification: what it gives for the probe texts, or the probe pairs.
+
+original = run_original("moka-ai/m3e-base", kind="embedding")
+original.goldens.vectors  # float32, shape (texts, dimension)
+"""
 
 from __future__ import annotations
 
@@ -6,41 +10,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stonnx.artifact import Goldens
-from stonnx.reference import ReferenceEncoder, ignored_settings
+from stonnx.artifact import Goldens, PairGoldens
+from stonnx.artifact.manifest import Kind
+from stonnx.errors import UnsupportedModelError
+from stonnx.reference import ReferenceEncoder, ReferenceReranker, ignored_settings
+from stonnx.verify.bare_folder import BareFolder
 from stonnx.verify.metrics import compare
+from stonnx.verify.pair_probes import probe_pairs
 from stonnx.verify.probes import probe_texts
 
-__all__ = ["BareFolder", "Original", "make_goldens", "run_original"]
+__all__ = [
+    "AnyOriginal",
+    "Original",
+    "OriginalReranker",
+    "make_goldens",
+    "make_pair_goldens",
+    "run_original",
+    "run_original_encoder",
+    "run_original_reranker",
+]
 
 _SMALL_BATCH = 4  # with 32 rows, more than half of the tokens would be padding beside the long probe texts
-_SAME = 0.999999  # the lowest cosine of two runs of one model
-
-
-@dataclass(frozen=True, kw_only=True)
-class BareFolder:
-    """A source without ``modules.json``, which sentence-transformers by itself reads in another way than it is meant.
-
-    Attributes:
-        ignored: The settings that stonnx honours and sentence-transformers ignores there, POSIX paths.
-        cosine_mean: Mean cosine between what sentence-transformers gives for the folder as it is and what the settings
-            mean.
-        cosine_min: The lowest such cosine.
-    """
-
-    ignored: tuple[str, ...]
-    cosine_mean: float
-    cosine_min: float
-
-    @property
-    def differs(self) -> bool:
-        """Whether the settings change the vectors."""
-        return self.cosine_min < _SAME
 
 
 @dataclass(frozen=True, kw_only=True)
 class Original:
-    """The original model, and its vectors of some texts.
+    """The original embedding model, and its vectors of some texts.
 
     Attributes:
         encoder: Runs it.
@@ -53,8 +48,45 @@ class Original:
     bare_folder: BareFolder | None
 
 
-def run_original(source: str | Path, texts: Sequence[str] | None = None) -> Original:
-    """Run the original model on the probe texts.
+@dataclass(frozen=True, kw_only=True)
+class OriginalReranker:
+    """The original reranker, and its scores of some pairs.
+
+    Attributes:
+        reranker: Runs it.
+        goldens: The pairs and their scores.
+        bare_folder: Always None: sentence-transformers reads every folder of a reranker as stonnx does.
+    """
+
+    reranker: ReferenceReranker
+    goldens: PairGoldens
+    bare_folder: None = None
+
+
+AnyOriginal = Original | OriginalReranker
+
+
+def run_original(source: str | Path, *, kind: Kind) -> AnyOriginal:
+    """Run the original model on the probe texts, or, if it is a reranker, on the probe pairs.
+
+    Args:
+        source: Its folder, or a hub id.
+        kind: What it makes.
+
+    Raises:
+        MissingExtraError: torch or sentence-transformers is not installed.
+        UnsupportedModelError: There are no probes for this kind.
+        RunError: sentence-transformers cannot load or run it.
+    """
+    if kind == "embedding":
+        return run_original_encoder(source)
+    if kind == "reranker":
+        return run_original_reranker(source)
+    raise UnsupportedModelError(f"A model of the kind {kind!r} cannot be verified yet.")
+
+
+def run_original_encoder(source: str | Path, texts: Sequence[str] | None = None) -> Original:
+    """Run the original embedding model on the probe texts.
 
     Args:
         source: Its folder, or a hub id.
@@ -81,6 +113,20 @@ def run_original(source: str | Path, texts: Sequence[str] | None = None) -> Orig
     return Original(encoder=encoder, goldens=goldens, bare_folder=found)
 
 
+def run_original_reranker(source: str | Path) -> OriginalReranker:
+    """Run the original reranker on the probe pairs.
+
+    Args:
+        source: Its folder, or a hub id.
+
+    Raises:
+        MissingExtraError: torch or sentence-transformers is not installed.
+        RunError: sentence-transformers cannot load or run it.
+    """
+    reranker = ReferenceReranker.load(source)
+    return OriginalReranker(reranker=reranker, goldens=make_pair_goldens(reranker))
+
+
 def make_goldens(reference: ReferenceEncoder, texts: Sequence[str] | None = None) -> Goldens:
     """The original model's vectors of the probe texts.
 
@@ -91,3 +137,17 @@ def make_goldens(reference: ReferenceEncoder, texts: Sequence[str] | None = None
     chosen = tuple(probe_texts() if texts is None else texts)
     vectors = reference.encode(chosen, batch_size=_SMALL_BATCH)
     return Goldens(texts=chosen, vectors=vectors, reference=reference.versions)
+
+
+def make_pair_goldens(reference: ReferenceReranker, pairs: Sequence[tuple[str, str]] | None = None) -> PairGoldens:
+    """The original reranker's scores and logits of the probe pairs.
+
+    Args:
+        reference: The original model.
+        pairs: Other pairs than the probe pairs; None for those.
+    """
+    chosen = tuple(probe_pairs() if pairs is None else pairs)
+    logits = reference.logits(chosen, batch_size=_SMALL_BATCH)
+    return PairGoldens(
+        pairs=chosen, scores=reference.scores_of(logits), logits=logits, reference=dict(reference.versions)
+    )

@@ -1,4 +1,8 @@
-"""Labelled pairs from files."""
+"""Pairs of texts from files, labelled or not.
+
+read_pairs("sts.tsv")  # a text, a text and a score on every line
+read_unlabelled_pairs("pairs.tsv")  # a query and a document on every line; a score after them is not read
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,9 @@ from pathlib import Path
 from stonnx.errors import UsageError
 from stonnx.texts import is_jsonl, json_rows, numbered_lines, source_name, text_field
 
-__all__ = ["LabelledPair", "read_pairs"]
+__all__ = ["LabelledPair", "read_pairs", "read_unlabelled_pairs"]
+
+_FORMATS_HINT = "Use .tsv for tabs, .csv for commas, .jsonl for JSON lines."
 
 _Row = tuple[int, list[str]]
 
@@ -49,6 +55,37 @@ def read_pairs(source: str | Path) -> tuple[LabelledPair, ...]:
     return pairs
 
 
+def read_unlabelled_pairs(source: str | Path) -> tuple[tuple[str, str], ...]:
+    """Read pairs of a query and a document, from the same files as ``read_pairs``; they need no scores.
+
+    Args:
+        source: A file, or ``"-"`` for stdin, which is read as a table with tabs.
+
+    Raises:
+        UsageError: The file cannot be read, has no pairs, or a line is not as expected.
+    """
+    pairs = tuple(_json_texts(source) if is_jsonl(source) else _table_texts(source))
+    if not pairs:
+        raise UsageError(f"{source_name(source)} has no pairs.", hint="Give a query and a document on every line.")
+    return pairs
+
+
+def _json_texts(source: str | Path) -> Iterator[tuple[str, str]]:
+    for number, row in json_rows(source):
+        yield text_field(source, number, row, "s1"), text_field(source, number, row, "s2")
+
+
+def _table_texts(source: str | Path) -> Iterator[tuple[str, str]]:
+    for number, row in _rows(source):
+        if len(row) not in (2, 3):
+            raise UsageError(
+                f"{source_name(source)}, line {number}: {len(row)} columns, expected 2 (query, document) or 3 (and a "
+                "score).",
+                hint=_FORMATS_HINT,
+            )
+        yield row[0], row[1]
+
+
 def _json_pairs(source: str | Path) -> Iterator[LabelledPair]:
     for number, row in json_rows(source):
         score = row.get("score")
@@ -59,12 +96,11 @@ def _json_pairs(source: str | Path) -> Iterator[LabelledPair]:
 
 
 def _table_pairs(source: str | Path) -> Iterator[LabelledPair]:
-    rows = _csv_rows(source) if Path(source).suffix.lower() == ".csv" else _tsv_rows(source)
-    for at, (number, row) in enumerate(rows):
+    for at, (number, row) in enumerate(_rows(source)):
         if len(row) != 3:
             raise UsageError(
                 f"{source_name(source)}, line {number}: {len(row)} columns, expected 3 (text, text, score).",
-                hint="Use .tsv for tabs, .csv for commas, .jsonl for JSON lines.",
+                hint=_FORMATS_HINT,
             )
         try:
             score = _finite(float(row[2]))
@@ -83,6 +119,11 @@ def _finite(number: float) -> float | None:
         return float(number) if math.isfinite(number) else None
     except OverflowError:  # an integer of hundreds of digits
         return None
+
+
+def _rows(source: str | Path) -> Iterator[_Row]:
+    """The rows of a table, each with the number of its first line."""
+    return _csv_rows(source) if Path(source).suffix.lower() == ".csv" else _tsv_rows(source)
 
 
 def _tsv_rows(source: str | Path) -> Iterator[_Row]:

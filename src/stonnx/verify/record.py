@@ -6,18 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from stonnx._io import write_json
-from stonnx.artifact import Goldens, Manifest, Variant, file_entry, write_goldens, write_manifest
+from stonnx.artifact import AnyGoldens, Manifest, Variant, file_entry, write_goldens, write_manifest
 from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME
 from stonnx.artifact.manifest import MANIFEST_NAME
 from stonnx.errors import ArtifactError
-from stonnx.verify.report import Report, VariantReport
+from stonnx.verify.report import AnyVariantReport, Report
 
 __all__ = ["record_verification"]
 
 _REPORT = "report.json"
 
 
-def record_verification(folder: Path, manifest: Manifest, goldens: Goldens, report: Report) -> Manifest:
+def record_verification(folder: Path, manifest: Manifest, goldens: AnyGoldens, report: Report) -> Manifest:
     """Write goldens, report and figures into an artifact and mark it as verified.
 
     The manifest comes last: until it is there, the artifact is what it was.
@@ -25,7 +25,7 @@ def record_verification(folder: Path, manifest: Manifest, goldens: Goldens, repo
     Args:
         folder: The artifact; its manifest lists no goldens yet, or these.
         manifest: Its manifest.
-        goldens: The original's vectors.
+        goldens: The original's vectors or scores.
         report: What came of comparing every variant that can run here with them; all passed.
 
     Returns:
@@ -54,7 +54,7 @@ def record_verification(folder: Path, manifest: Manifest, goldens: Goldens, repo
     return proven
 
 
-def _with_figures(variant: Variant, found: VariantReport | None) -> Variant:
+def _with_figures(variant: Variant, found: AnyVariantReport | None) -> Variant:
     if found is None:
         return replace(variant, fidelity=None)
     return replace(variant, fidelity=found.fidelity, fidelity_class=found.fidelity_class)

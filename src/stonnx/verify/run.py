@@ -1,43 +1,27 @@
-"""Verification: every variant of an artifact against the original model's vectors."""
+"""``verify``: every variant of an artifact against the original model's vectors or scores."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stonnx.artifact import Artifact, Goldens, Variant
-from stonnx.artifact.machine import describe_machine
+from stonnx._steps import OnStep, silent
+from stonnx.artifact import AnyGoldens, Artifact, Variant
 from stonnx.errors import StonnxError, UsageError
-from stonnx.runtime import Encoder, usable_cores
+from stonnx.machine import describe_machine
+from stonnx.runtime import usable_cores
 from stonnx.runtime.loading import why_not_here
-from stonnx.verify.measure import measure_variant, pair_cosines
-from stonnx.verify.original import BareFolder, run_original
 from stonnx.verify.pairs import LabelledPair
 from stonnx.verify.record import record_verification
-from stonnx.verify.report import Report, SkippedVariant, Tolerance, VariantReport
+from stonnx.verify.report import Report, SkippedVariant
 from stonnx.verify.settle import settle
+from stonnx.verify.targets import Target, golden_target, original_target
 
 __all__ = ["verify"]
 
 _LOG = logging.getLogger("stonnx")
-
-OnStep = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class _Target:
-    """What the variants are compared with."""
-
-    goldens: Goldens
-    compared_with: str
-    pairs: tuple[LabelledPair, ...]
-    pair_cosines: NDArray[np.float64] | None
-    bare_folder: BareFolder | None = None
 
 
 def verify(
@@ -51,13 +35,13 @@ def verify(
 ) -> Report:
     """Measure every variant that this machine can run, and hold it to the fidelity class that it promises.
 
-    Without ``against`` the vectors that the original model gave at convert time (the goldens) are
-    the reference, and torch is not needed. With it, sentence-transformers runs now.
+    Without ``against`` what the original model gave at convert time (the goldens: vectors of texts, or scores of
+    pairs) is the reference, and torch is not needed. With it, sentence-transformers runs now.
 
     Args:
         artifact: The artifact, or its folder.
         against: Folder of the original model; None for the goldens.
-        texts: Further texts to compare on, besides the probe texts; they need ``against``.
+        texts: Further texts to compare on, besides the probe texts; they need ``against``. Not for rerankers.
         pairs: Labelled pairs for Spearman's rank correlation.
         keep: Record a verification against the original in an artifact that is unverified, if it passes: the goldens,
             the figures, and that it is verified. As while converting, variants that are not float32 get the class that
@@ -68,10 +52,10 @@ def verify(
         ArtifactError: The artifact is damaged.
         MissingExtraError: No engine, or not the reference for ``against``, is installed.
         UnsupportedModelError: No variant can run on this CPU.
-        UsageError: There are no goldens and no ``against``, or ``texts`` without ``against``.
+        UsageError: There are no goldens and no ``against``, or ``texts`` without ``against`` or for a reranker.
         RunError: An engine failed.
     """
-    step = on_step or _silent
+    step = on_step or silent
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
     step("checking the files")
     opened.check_files()
@@ -80,15 +64,16 @@ def verify(
     reports = []
     for variant in runnable:
         step(f"running the variant {variant.name}")
-        reports.append(_measured(opened, variant, target))
+        reports.append(target.measure(opened, variant))
     report = Report(
         reference=dict(target.goldens.reference),
-        compared_with=target.compared_with,
+        compared_with="goldens" if against is None else "original",
         machine=describe_machine(usable_cores()),
-        tolerance=Tolerance(),
+        tolerance=target.tolerance,
         variants=tuple(reports),
         skipped=skipped,
         bare_folder=target.bare_folder,
+        kind=opened.manifest.kind,
     )
     if keep and against is not None and not texts and _is_open(opened, report):
         return _recorded(opened, target.goldens, report)
@@ -102,7 +87,7 @@ def _is_open(artifact: Artifact, report: Report) -> bool:
     return not manifest.verified and report.variants[0].name == manifest.variants[0].name and not artifact.goldens()
 
 
-def _recorded(artifact: Artifact, goldens: Goldens, report: Report) -> Report:
+def _recorded(artifact: Artifact, goldens: AnyGoldens, report: Report) -> Report:
     """Settle the variants of an unverified artifact and record that; the report of what is there afterwards."""
     settled = settle(report, artifact.manifest)
     if not settled.report.passed:
@@ -131,42 +116,20 @@ def _sorted_out(variants: tuple[Variant, ...]) -> tuple[tuple[Variant, ...], tup
     return runnable, tuple(skipped)
 
 
-def _measured(artifact: Artifact, variant: Variant, target: _Target) -> VariantReport:
-    with Encoder.load(artifact, variant=variant.name) as encoder:
-        return measure_variant(encoder, target.goldens, pairs=target.pairs, reference_cosines=target.pair_cosines)
-
-
-def _silent(_: str) -> None:
-    """Library code says nothing by itself."""
-
-
 def _target(
     artifact: Artifact,
     against: str | Path | None,
     texts: tuple[str, ...],
     pairs: tuple[LabelledPair, ...],
     step: OnStep,
-) -> _Target:
-    if against is None:
-        return _golden_target(artifact, texts, pairs)
-    step("running the original model")
-    original = run_original(against, texts)
-    cosines = pair_cosines(original.encoder.encode, pairs)
-    return _Target(original.goldens, "original", pairs, cosines, original.bare_folder)
-
-
-def _golden_target(artifact: Artifact, texts: tuple[str, ...], pairs: tuple[LabelledPair, ...]) -> _Target:
+) -> Target:
+    if against is not None:
+        step("running the original model")
+        return original_target(artifact, against, texts=texts, pairs=pairs)
     if texts:
         raise UsageError(
             "Texts of your own need the original model to compare with.",
             hint="Name it as against='...'.",
             cli_hint="Add --against SOURCE.",
         )
-    goldens = artifact.goldens()
-    if goldens is None:
-        raise UsageError(
-            f"{artifact.path} is unverified: it was converted without the original model's vectors.",
-            hint=f"stonnx verify {artifact.path} --against {artifact.manifest.source.name}, or convert again with "
-            '"stonnx[reference]" installed.',
-        )
-    return _Target(goldens, "goldens", pairs, None)
+    return golden_target(artifact, pairs=pairs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from stonnx.artifact import Manifest, classify
 from stonnx.artifact.fidelity_class import CLASSES, class_failures
 from stonnx.artifact.manifest import FidelityClass
-from stonnx.verify.report import Report, VariantReport
+from stonnx.verify.report import AnyVariantReport, Report
 
 __all__ = ["Settled", "given_class", "settle"]
 
@@ -37,8 +37,9 @@ def settle(report: Report, manifest: Manifest) -> Settled:
         manifest: The artifact's, as long as nobody has verified it: its classes are promises.
     """
     variants = {variant.name: variant for variant in manifest.variants}
-    reports: list[VariantReport] = []
+    reports: list[AnyVariantReport] = []
     notes: list[str] = []
+    probes = "texts" if manifest.kind == "embedding" else "pairs"
     for found in report.variants:
         promised = found.fidelity_class
         if variants[found.name].precision == "fp32":
@@ -46,12 +47,12 @@ def settle(report: Report, manifest: Manifest) -> Settled:
         elif (given := given_class(found)) is None:
             variants.pop(found.name)
             why = "; ".join(found.failures or class_failures(found.fidelity, "balanced"))
-            notes.append(f"{found.name} was left out: on the probe texts it keeps no fidelity class ({why}).")
+            notes.append(f"{found.name} was left out: on the probe {probes} it keeps no fidelity class ({why}).")
         else:
             kept = max(promised, given, key=CLASSES.index)
             if kept != promised:
                 why = "; ".join(found.failures or _strict_failures(found))
-                notes.append(f"{found.name} is written as {kept}, not {promised}: on the probe texts {why}.")
+                notes.append(f"{found.name} is written as {kept}, not {promised}: on the probe {probes} {why}.")
             reports.append(replace(found, fidelity_class=kept, measured_class=given, failures=()))
             variants[found.name] = replace(variants[found.name], fidelity_class=kept)
     needed = {name for variant in variants.values() for name in variant.files}
@@ -64,7 +65,7 @@ def settle(report: Report, manifest: Manifest) -> Settled:
     )
 
 
-def given_class(found: VariantReport) -> FidelityClass | None:
+def given_class(found: AnyVariantReport) -> FidelityClass | None:
     """The class that a variant is written with; None for none.
 
     Chance is allowed for where a class is to be kept on other texts; a class is given only where the figures reach it
@@ -76,6 +77,6 @@ def given_class(found: VariantReport) -> FidelityClass | None:
     return None if reached is None else max(found.measured_class, reached, key=CLASSES.index)
 
 
-def _strict_failures(found: VariantReport) -> tuple[str, ...]:
+def _strict_failures(found: AnyVariantReport) -> tuple[str, ...]:
     promised = found.fidelity_class
     return () if promised == "exact" else class_failures(found.fidelity, promised)

@@ -10,6 +10,7 @@ import pytest
 
 from stonnx.artifact import Artifact, check_graphs, file_entries, manifest_from_json, write_manifest
 from stonnx.errors import ArtifactError
+from tests.artifact.valid_folder import write_graph
 from tests.manifests import one_graph
 
 
@@ -131,8 +132,8 @@ def test_huge_dimension(valid, load):
         "model.onnx",
     ],
 )
-def test_external_data_outside_the_variant(valid, load, maker, location):
-    maker.write_graph(valid / "onnx/model_optimized.onnx", portable=False, location=location)
+def test_external_data_outside_the_variant(valid, load, location):
+    write_graph(valid / "onnx/model_optimized.onnx", portable=False, location=location)
     _list_again(valid)
     with pytest.raises(ArtifactError, match="external data"):
         load(valid)

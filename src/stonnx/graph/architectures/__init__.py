@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from stonnx.errors import CheckpointError, UnsupportedModelError
-from stonnx.graph.architectures.bert import Bert
-from stonnx.graph.architectures.mpnet import MPNet
-from stonnx.graph.blocks import GraphInputs
-from stonnx.graph.builder import GraphBuilder
-from stonnx.graph.dialects import Dialect
-from stonnx.graph.parameters import Parameters
+from stonnx.graph.architectures.albert import read_albert
+from stonnx.graph.architectures.base import Architecture
+from stonnx.graph.architectures.bert import read_bert
+from stonnx.graph.architectures.distilbert import read_distilbert
+from stonnx.graph.architectures.electra import read_electra
+from stonnx.graph.architectures.mpnet import read_mpnet
+from stonnx.graph.architectures.roberta import read_roberta, read_xlm_roberta
 
 __all__ = ["FAMILIES", "Architecture", "read_architecture"]
 
-
-class Architecture(Protocol):
-    """An encoder that can be authored: a configuration that was checked."""
-
-    @property
-    def prefixes(self) -> tuple[str, ...]:
-        """What may stand before the tensor names in a checkpoint."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Length of a token vector."""
-        ...
-
-    @property
-    def vocabulary(self) -> int:
-        """Rows of the table of words."""
-        ...
-
-    @property
-    def token_types(self) -> bool:
-        """Whether the encoder takes ``token_type_ids``."""
-        ...
-
-    def expected_tensors(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every tensor that the encoder needs, by name."""
-        ...
-
-    def author(self, g: GraphBuilder, p: Parameters, dialect: Dialect, inputs: GraphInputs) -> str:
-        """Write the encoder; the result is the last hidden state, float32, (rows, tokens, width)."""
-        ...
-
-
-FAMILIES: Mapping[str, Callable[[Mapping[str, Any]], Architecture]] = {"bert": Bert.read, "mpnet": MPNet.read}
+FAMILIES: Mapping[str, Callable[[Mapping[str, Any]], Architecture]] = {
+    "albert": read_albert,
+    "bert": read_bert,
+    "camembert": read_xlm_roberta,
+    "distilbert": read_distilbert,
+    "electra": read_electra,
+    "mpnet": read_mpnet,
+    "roberta": read_roberta,
+    "xlm-roberta": read_xlm_roberta,
+}
 """How to read ``config.json``, by its ``model_type``."""
 
 

@@ -4,7 +4,9 @@ Which forms those are (docs/decisions/0006-openvino.md):
 
 * A weight that is dequantised in front of its product, per column and without a zero point: OpenVINO keeps it in int8
   and quantises the input itself, per token and group of components, as its option for the group size says.
-* An input that is quantised and dequantised again with one fixed scale: the product is computed in integers.
+* An input that is quantised and dequantised again with one fixed scale: the product is computed in integers. Not so an
+  input that a linear map gives and that is the residual too: OpenVINO (2026.4) merges the multipliers into that map
+  and gets wrong numbers, so this input is left to it.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 from stonnx.graph.blocks import Projection
 from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.dialects.portable import Portable
+from stonnx.graph.folding import NOTHING_FOLDED, Folded
 from stonnx.graph.parameters import Parameters
 from stonnx.graph.quantized import FixedRange, QuantizedMatrix, QuantizedProjections
 from stonnx.graph.quantized_blocks import balance, tensor_stem, with_copies
@@ -34,14 +37,15 @@ class OpenVinoInt8(Portable):
         self._projections = projections
         self._static = static
 
-    def project(self, g: GraphBuilder, p: Parameters, x: str, block: Projection) -> tuple[str, ...]:
+    def project(
+        self, g: GraphBuilder, p: Parameters, x: str, block: Projection, folded: Folded = NOTHING_FOLDED
+    ) -> tuple[str, ...]:
         """One product per map with a dequantised weight; float32 where nothing is quantised."""
-        site = block.linears[0].weight
-        plan = self._projections.get(site)
+        plan = self._projections.get(block.site)
         if plan is None:
-            return super().project(g, p, x, block)
-        x = with_copies(g, balance(g, x, site, plan), plan)
-        if self._static and isinstance(plan.input, FixedRange):
+            return super().project(g, p, x, block, folded)
+        x = with_copies(g, balance(g, x, block, plan), plan)
+        if self._static and isinstance(plan.input, FixedRange) and block.source != "linear":
             scale, zero = g.scalar(plan.input.scale), g.uint8(plan.input.zero_point)
             x = g.op("DequantizeLinear", [g.op("QuantizeLinear", [x, scale, zero]), scale, zero])
         pairs = zip(block.linears, plan.matrices, strict=True)
@@ -52,6 +56,6 @@ class OpenVinoInt8(Portable):
 
 def _dequantized(g: GraphBuilder, name: str, matrix: QuantizedMatrix) -> str:
     """A weight as the product of its integers and scales, float32, shape (in, out)."""
-    values = g.integers(f"{name}.int8", lambda: matrix.values)
+    values = g.weight(name, lambda: matrix.values, element="int8")
     scales = g.weight(f"{name}.scales", lambda: matrix.scales)
     return g.op("DequantizeLinear", [values, scales], attributes={"axis": 1})

@@ -1,32 +1,27 @@
-"""The seam to an inference engine: a batch in, sentence embeddings out."""
+"""The seam to an inference engine: feeds in, the outputs that were asked for out.
+
+For example::
+
+    engine = open_engine(variant, artifact, threads=2)
+    (vectors,) = engine.run(feeds, ["sentence_embedding"])
+    engine.close()
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FORKED", "Batch", "Engine"]
+from stonnx.errors import RunError
+from stonnx.runtime.feeds import Feeds, feeds_shape
+
+__all__ = ["FORKED", "Engine", "run_failure"]
 
 FORKED = "The engine was opened before this process was forked, and its threads stayed behind: open it again."
 """What an engine says that is lost in a fork."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Token rows of one run.
-
-    Attributes:
-        input_ids: int64, shape (rows, tokens); short rows are padded at the end.
-        attention_mask: int64, shape (rows, tokens), 1 for a token; None when no row is padded.
-        prompt_length: Leading tokens that pooling leaves out; 0 for none.
-    """
-
-    input_ids: NDArray[np.int64]
-    attention_mask: NDArray[np.int64] | None = None
-    prompt_length: int = 0
 
 
 class Engine(Protocol):
@@ -43,8 +38,15 @@ class Engine(Protocol):
     version: str
     lost_in_fork: bool
 
-    def run(self, batch: Batch) -> NDArray[np.float32]:
-        """Sentence embeddings of a batch, float32, shape (rows, dimension).
+    def run(self, feeds: Feeds, outputs: Sequence[str]) -> tuple[NDArray[np.float32], ...]:
+        """Run the graph once.
+
+        Args:
+            feeds: int64 arrays by input name, as ``stonnx.runtime.feeds.make_feeds`` gives them.
+            outputs: Names of outputs of the graph.
+
+        Returns:
+            float32 arrays in the order of ``outputs``; the first axis of each is that of the rows.
 
         Raises:
             RunError: The engine failed.
@@ -54,3 +56,19 @@ class Engine(Protocol):
     def close(self) -> None:
         """Release the session; further runs are an error."""
         ...
+
+
+def run_failure(engine: str, feeds: Feeds, reason: str) -> RunError:
+    """The error to raise where an engine failed in the middle of a run.
+
+    Args:
+        engine: Its name and version, for people.
+        feeds: What it was fed.
+        reason: What it says, one line.
+    """
+    rows, tokens = feeds_shape(feeds)
+    return RunError(
+        f"{engine} failed on a batch of {rows} x {tokens} tokens: {reason}",
+        hint="If memory is short, lower batch_tokens; otherwise run `stonnx verify` on the artifact.",
+        cli_hint="If memory is short, encode with a lower --batch-tokens; otherwise run `stonnx verify`.",
+    )

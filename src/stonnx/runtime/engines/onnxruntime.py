@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,12 +16,12 @@ from stonnx.artifact import Artifact
 from stonnx.artifact.manifest import Variant
 from stonnx.errors import ArtifactError, RunError
 from stonnx.runtime.engines._options import check_options
-from stonnx.runtime.engines.base import FORKED, Batch
+from stonnx.runtime.engines.base import FORKED, run_failure
+from stonnx.runtime.feeds import Feeds
 from stonnx.runtime.forks import keep_for_good, tell_after_fork
 
 __all__ = ["OnnxRuntimeEngine", "open_variant"]
 
-_OUTPUT = "sentence_embedding"
 _PROVIDER = "CPUExecutionProvider"
 
 
@@ -29,8 +30,6 @@ class OnnxRuntimeEngine:
 
     Args:
         graph: The ONNX file; its external data lies beside it.
-        inputs: Names of the graph inputs to feed: among ``input_ids``, ``attention_mask``,
-            ``token_type_ids`` and ``prompt_length``.
         threads: Threads of one run, the calling one included.
         optimize: Let ONNX Runtime optimise the graph while it loads. False for graphs that were
             authored with its fused operators in place: there is nothing left to do but to load.
@@ -42,7 +41,7 @@ class OnnxRuntimeEngine:
 
     name = "onnxruntime"
 
-    def __init__(self, graph: Path, *, inputs: tuple[str, ...], threads: int, optimize: bool) -> None:
+    def __init__(self, graph: Path, *, threads: int, optimize: bool) -> None:
         ort = require("onnxruntime", extra="cpu", purpose="run ONNX models")
         self.version: str = ort.__version__
         self._errors = _foreign_errors()
@@ -58,36 +57,28 @@ class OnnxRuntimeEngine:
         self.lost_in_fork = False
         self._threads = threads
         self._running: set[int] = set()
-        self._inputs = inputs
         self._run_options = ort.RunOptions()
         self._session: Any = session
         tell_after_fork(self)
 
-    def run(self, batch: Batch) -> NDArray[np.float32]:
-        """Sentence embeddings of a batch, float32, shape (rows, dimension).
+    def run(self, feeds: Feeds, outputs: Sequence[str]) -> tuple[NDArray[np.float32], ...]:
+        """Run the graph once; see ``Engine.run``.
 
         Raises:
             RunError: ONNX Runtime failed, or the engine is closed.
-            ArtifactError: An input name is unknown.
         """
         session = self._session
         if session is None:
             raise RunError(FORKED if self.lost_in_fork else "The engine is closed.")
-        feeds = {name: _feed(name, batch) for name in self._inputs}
         caller = threading.get_ident()
         self._running.add(caller)
         try:
-            vectors: NDArray[np.float32] = session.run([_OUTPUT], feeds, self._run_options)[0]
+            results: list[NDArray[np.float32]] = session.run(list(outputs), dict(feeds), self._run_options)
         except self._errors as exc:
-            rows, tokens = batch.input_ids.shape
-            raise RunError(
-                f"ONNX Runtime {self.version} failed on a batch of {rows} x {tokens} tokens: {_first_line(exc)}",
-                hint="If memory is short, lower batch_tokens; otherwise run `stonnx verify` on the artifact.",
-                cli_hint="If memory is short, encode with a lower --batch-tokens; otherwise run `stonnx verify`.",
-            ) from exc
+            raise run_failure(f"ONNX Runtime {self.version}", feeds, _first_line(exc)) from exc
         finally:
             self._running.discard(caller)
-        return vectors
+        return tuple(results)
 
     def close(self) -> None:
         """Release the session once runs in other threads are done with it; further runs are an error."""
@@ -114,9 +105,7 @@ def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OnnxR
     check_options(variant, {}, engine="ONNX Runtime")
     # Only graphs that were authored for ONNX Runtime take no mask, and those come fused.
     optimize = variant.graph.layout != "equal_lengths"
-    return OnnxRuntimeEngine(
-        artifact.file(variant.graph.file), inputs=variant.graph.inputs, threads=threads, optimize=optimize
-    )
+    return OnnxRuntimeEngine(artifact.file(variant.graph.file), threads=threads, optimize=optimize)
 
 
 def _session_options(ort: ModuleType, *, threads: int, optimize: bool) -> Any:
@@ -136,20 +125,6 @@ def _session_options(ort: ModuleType, *, threads: int, optimize: bool) -> Any:
     # bridges the gaps between operators and gives the cores back between texts.
     options.add_session_config_entry("session.intra_op.spin_duration_us", "1000")
     return options
-
-
-def _feed(name: str, batch: Batch) -> NDArray[np.int64]:
-    match name:
-        case "input_ids":
-            return batch.input_ids
-        case "attention_mask":
-            return np.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
-        case "token_type_ids":
-            return np.zeros_like(batch.input_ids)
-        case "prompt_length":
-            return np.array(batch.prompt_length, dtype=np.int64)
-        case _:
-            raise ArtifactError(f"The manifest feeds an input {name!r} that this stonnx does not know.")
 
 
 def _foreign_errors() -> tuple[type[Exception], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from stonnx.artifact import Artifact
 from stonnx.artifact.manifest import Variant
 from stonnx.errors import ArtifactError, RunError, UnsupportedModelError
-from stonnx.runtime.buckets import bucket_batch
+from stonnx.runtime.buckets import Buckets
 from stonnx.runtime.engines._openvino_package import compile_settings, import_openvino
-from stonnx.runtime.engines.base import FORKED, Batch
+from stonnx.runtime.engines.base import FORKED, run_failure
+from stonnx.runtime.feeds import ONE_PROMPT_LENGTH, PROMPT_LENGTHS, Feeds
 from stonnx.runtime.forks import keep_for_good, tell_after_fork
 
 __all__ = ["OpenVinoEngine", "open_variant"]
 
-_OUTPUT = "sentence_embedding"
 _LINKS = (
     "OpenVINO finds no weights through links: copy the artifact out of the cache, or take a variant of onnxruntime."
 )
-_PROMPT = "prompt_length"
+_OPTIONAL_INPUTS = {ONE_PROMPT_LENGTH: [], PROMPT_LENGTHS: [-1]}  # with a default in the graph, and their shapes
 _PRECISION = "INFERENCE_PRECISION_HINT"
 
 # pybind11 turns the exceptions of OpenVINO into these.
@@ -39,45 +39,42 @@ class OpenVinoEngine:
     (``stonnx.runtime.buckets``), and what was prepared is kept while the engine lives.
 
     Args:
-        compiled: An ``openvino.CompiledModel`` with the output ``sentence_embedding``.
+        compiled: An ``openvino.CompiledModel``.
         openvino: The package.
-        max_tokens: Widest batch that the model takes.
-        pad_id: Token that fills short rows.
+        buckets: How feeds become few shapes.
     """
 
     name = "openvino"
 
-    def __init__(self, compiled: Any, openvino: ModuleType, *, max_tokens: int, pad_id: int) -> None:
+    def __init__(self, compiled: Any, openvino: ModuleType, *, buckets: Buckets) -> None:
         self.version: str = openvino.__version__.partition("-")[0]
         self._make_tensor = openvino.Tensor
-        self._inputs = frozenset(name for port in compiled.inputs for name in port.names)
-        self._max_tokens = max_tokens
-        self._pad_id = pad_id
+        self._buckets = buckets
         self._lock = threading.Lock()
         self._idle: list[Any] = []
         self._compiled: Any = compiled
         self.lost_in_fork = False
         tell_after_fork(self)
 
-    def run(self, batch: Batch) -> NDArray[np.float32]:
-        """Sentence embeddings of a batch, float32, shape (rows, dimension).
+    def run(self, feeds: Feeds, outputs: Sequence[str]) -> tuple[NDArray[np.float32], ...]:
+        """Run the graph, once per bucket; see ``Engine.run``.
 
         Raises:
             RunError: OpenVINO failed, or the engine is closed.
         """
-        widen = "attention_mask" in self._inputs
-        vectors = []
-        with self._request(batch) as request:
-            for part, padded in bucket_batch(batch, limit=self._max_tokens, pad_id=self._pad_id, widen=widen):
-                for name, values in self._feeds(padded):
+        parts: list[list[NDArray[np.float32]]] = []
+        with self._request(feeds) as request:
+            for part, padded in self._buckets.parts(feeds):
+                for name, values in padded.items():
                     # A copy: memory that belongs to NumPy would be released by OpenVINO's threads.
                     request.set_tensor(name, self._make_tensor(values, shared_memory=False))
                 # Runs on the threads of OpenVINO's streams: a synchronous run would add threads per calling thread.
                 request.start_async()
                 request.wait()
                 rows = part.stop - part.start
-                vectors.append(np.array(request.get_tensor(_OUTPUT).data[:rows], dtype=np.float32))
-        return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
+                tensors = (request.get_tensor(name).data[:rows] for name in outputs)
+                parts.append([np.array(values, dtype=np.float32) for values in tensors])
+        return tuple(parts[0]) if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))
 
     def close(self) -> None:
         """Release the graph once runs in other threads are done with it; further runs are an error."""
@@ -96,7 +93,7 @@ class OpenVinoEngine:
             self.lost_in_fork = True
 
     @contextmanager
-    def _request(self, batch: Batch) -> Iterator[Any]:
+    def _request(self, feeds: Feeds) -> Iterator[Any]:
         """An inference request for the calling thread alone; one that failed is not used again."""
         with self._lock:
             compiled = self._compiled
@@ -108,26 +105,10 @@ class OpenVinoEngine:
                 request = compiled.create_infer_request()
             yield request
         except _FOREIGN_ERRORS as exc:
-            rows, tokens = batch.input_ids.shape
-            raise RunError(
-                f"OpenVINO {self.version} failed on a batch of {rows} x {tokens} tokens: {_reason(exc)}",
-                hint="If memory is short, lower batch_tokens; otherwise run `stonnx verify` on the artifact.",
-                cli_hint="If memory is short, encode with a lower --batch-tokens; otherwise run `stonnx verify`.",
-            ) from exc
+            raise run_failure(f"OpenVINO {self.version}", feeds, _reason(exc)) from exc
         with self._lock:
             if self._compiled is not None:
                 self._idle.append(request)
-
-    def _feeds(self, batch: Batch) -> Iterator[tuple[str, NDArray[np.int64]]]:
-        ids = batch.input_ids
-        mask = np.ones_like(ids) if batch.attention_mask is None else batch.attention_mask
-        values = {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "token_type_ids": np.zeros_like(ids),
-            _PROMPT: np.array(batch.prompt_length, dtype=np.int64),
-        }
-        return ((name, value) for name, value in values.items() if name in self._inputs)
 
 
 def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OpenVinoEngine:
@@ -141,9 +122,10 @@ def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OpenV
     settings = compile_settings(variant, threads=threads)
     openvino = import_openvino()
     graph = artifact.file(variant.graph.file)
+    outputs = [output.name for output in artifact.manifest.outputs]
     core = openvino.Core()
     try:
-        model = _sentence_model(openvino, core.read_model(graph), variant)
+        model = _model(openvino, core.read_model(graph), variant, outputs)
         compiled = core.compile_model(model, "CPU", settings)
     except _FOREIGN_ERRORS as exc:
         raise ArtifactError(
@@ -161,41 +143,48 @@ def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OpenV
             cli_hint="Leave the choice to --variant auto, or take a variant of precision fp32.",
         )
     spec = artifact.manifest.tower.tokenizer
-    return OpenVinoEngine(compiled, openvino, max_tokens=spec.max_tokens, pad_id=spec.pad_id)
+    buckets = Buckets(limit=spec.max_tokens, pad_id=spec.pad_id, padding_side=spec.padding_side)
+    return OpenVinoEngine(compiled, openvino, buckets=buckets)
 
 
-def _sentence_model(openvino: ModuleType, model: Any, variant: Variant) -> Any:
-    """The model with nothing but the sentence embedding as output, and every input that the variant names.
+def _model(openvino: ModuleType, model: Any, variant: Variant, outputs: Sequence[str]) -> Any:
+    """The model with nothing but some outputs, and every input that the variant names.
 
     Raises:
         ArtifactError: The graph lacks one of the inputs.
     """
     parameters = list(model.get_parameters())
     names = {name for port in model.inputs for name in port.names}
-    if _PROMPT in variant.graph.inputs and _PROMPT not in names:
-        parameters += _prompt_parameters(openvino, model)
-        names.add(_PROMPT)
+    for name, shape in _OPTIONAL_INPUTS.items():
+        if name in variant.graph.inputs and name not in names:
+            parameters.append(_parameter(openvino, model, name, shape))
+            names.add(name)
     missing = sorted(set(variant.graph.inputs) ^ names)
     if missing:
         raise ArtifactError(
             f"The manifest and {variant.graph.file} do not agree about the inputs {', '.join(missing)}.",
             hint="Convert the model again.",
         )
-    return openvino.Model([model.output(_OUTPUT).get_node()], parameters, model.get_friendly_name())
+    results = [model.output(name).get_node() for name in outputs]
+    return openvino.Model(results, parameters, model.get_friendly_name())
 
 
-def _prompt_parameters(openvino: ModuleType, model: Any) -> list[Any]:
-    """Inputs with a default are read as constants: this turns ``prompt_length`` into an input again."""
-    constants = [node for node in model.get_ordered_ops() if node.get_friendly_name() == _PROMPT]
+def _parameter(openvino: ModuleType, model: Any, name: str, shape: Sequence[int]) -> Any:
+    """An input that has a default is read as a constant: this turns it into an input again.
+
+    Raises:
+        ValueError: The graph has none of that name.
+    """
+    constants = [node for node in model.get_ordered_ops() if node.get_friendly_name() == name]
     if not constants:
-        raise ValueError(f"it has no input {_PROMPT}")
-    parameter = openvino.op.Parameter(openvino.Type.i64, openvino.PartialShape([]))
-    parameter.set_friendly_name(_PROMPT)
-    parameter.output(0).get_tensor().set_names({_PROMPT})
+        raise ValueError(f"it has no input {name}")
+    parameter = openvino.op.Parameter(openvino.Type.i64, openvino.PartialShape(list(shape)))
+    parameter.set_friendly_name(name)
+    parameter.output(0).get_tensor().set_names({name})
     constants[0].output(0).get_tensor().set_names(set())
     for reader in constants[0].output(0).get_target_inputs():
         reader.replace_source_output(parameter.output(0))
-    return [parameter]
+    return parameter
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,58 @@
+"""The manifest of a conversion: what was read of the model, and the variants that were written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stonnx._version import __version__
+from stonnx.artifact import Manifest, Scoring, Source, Stage, TokenizerSpec, Tower, Variant, file_entries
+from stonnx.checkpoint import ModelSpec
+from stonnx.graph import Blueprint
+
+__all__ = ["make_manifest"]
+
+
+def make_manifest(blueprint: Blueprint, variants: Sequence[Variant], staging: Path) -> Manifest:
+    """The manifest of an artifact that nobody has verified.
+
+    Args:
+        blueprint: The model.
+        variants: Ways to run it, the reference variant first.
+        staging: The artifact in the making, with all its files.
+    """
+    spec, chain = blueprint.spec, blueprint.chain
+    body = Stage(kind="Transformer", options={"family": blueprint.family, "width": blueprint.encoder.width})
+    tower = Tower(
+        route="",
+        body=body,
+        head=tuple(module.describe() for module in chain.modules),
+        tokenizer=TokenizerSpec(
+            file="tokenizer.json",
+            max_tokens=blueprint.max_tokens,
+            pad_id=spec.pad_id,
+            padding_side=spec.padding_side,
+        ),
+        prompts=dict(spec.prompts.texts),
+        default_prompt_name=spec.prompts.default_name,
+    )
+    return Manifest(
+        stonnx_version=__version__,
+        source=Source(name=spec.name, revision=spec.revision),
+        kind=spec.kind,
+        outputs=chain.outputs,
+        towers=(tower,),
+        scoring=_scoring(spec),
+        similarity=spec.similarity,
+        truncate_dim=spec.truncate_dim,
+        variants=tuple(variants),
+        verified=False,
+        files=file_entries(staging),
+    )
+
+
+def _scoring(spec: ModelSpec) -> Scoring | None:
+    """How pairs are scored; the tokenizer of every authored family joins the two texts itself."""
+    if spec.classification is None:
+        return None
+    return Scoring(labels=spec.classification.labels, activation=spec.classification.activation, pair_template=None)

@@ -1,0 +1,136 @@
+"""Graphs in int8 that stonnx authors: calibrated, rounded, and as close to the original as their class asks for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stonnx._steps import OnStep
+from stonnx.artifact import Fidelity
+from stonnx.artifact.fidelity_class import AnyFidelity
+from stonnx.compile.catalogue import CLOSE, FAST, INT8_ROWS, INT8_WEIGHTS, REFERENCE, Row, Target
+from stonnx.compile.sources.base import Written, as_variant, write_graph
+from stonnx.errors import UsageError
+from stonnx.graph import WeightFile
+from stonnx.graph.dialects import CannotWriteError
+from stonnx.quantize import (
+    Quantized,
+    Workspace,
+    calibration_texts,
+    make_material,
+    quantize,
+)
+from stonnx.runtime.tokenize import TextTokenizer
+
+__all__ = ["AuthoredInt8"]
+
+# About a fifth of what the shipped texts have; below it, a scale hangs on single texts.
+_ADVISED_TOKENS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthoredInt8:
+    """The int8 variants of a model that are close enough.
+
+    Attributes:
+        workspace: The model, with its float32 graph.
+        texts: Calibration texts of the user's; None for the shipped ones.
+        rows: The variants to make.
+    """
+
+    workspace: Workspace
+    texts: Sequence[str] | None = None
+    rows: tuple[Row, ...] = INT8_ROWS
+
+    def write(self, staging: Path, *, on_step: OnStep) -> Written:
+        """Quantise the model and write its graphs.
+
+        Args:
+            staging: The artifact in the making; its tokenizer and its float32 graphs are there.
+            on_step: Called with a short sentence before each step.
+
+        Raises:
+            UsageError: ``texts`` is empty.
+            MissingExtraError: onnxruntime is not installed.
+            RunError: ONNX Runtime failed.
+        """
+        if self.texts is not None and not self.texts:
+            raise UsageError("There are no calibration texts.", hint="Leave them out to calibrate on the shipped ones.")
+        if not self.workspace.float_graph.exists():
+            note = f"int8 was left out: it is measured against the variant {REFERENCE.name}, which there is none of."
+            return Written(variants=(), notes=(note,))
+        tokenizer = TextTokenizer(staging / "tokenizer.json", max_tokens=self.workspace.blueprint.max_tokens)
+        targets = (CLOSE, FAST)
+        models = quantize(
+            self.workspace,
+            make_material(self.workspace.blueprint.spec, tokenizer, texts=self.texts),
+            targets=targets,
+            on_step=on_step,
+        )
+        by_target = dict(zip(targets, models, strict=True))
+        notes = list(_little_text(tokenizer, self.texts))
+        rows = self.rows
+        if by_target[FAST].selection.rungs == by_target[CLOSE].selection.rungs:
+            rows = tuple(row for row in rows if row.name != "int8-fast")
+            notes.append("int8-fast was left out: it would be the same as int8, which is as cheap as it gets.")
+        # OpenVINO quantises inputs in its own way: what was measured here says nothing of it.
+        notes += [_note(row.name, by_target[row.target]) for row in rows if row.engine == "onnxruntime"]
+        written = self._write_rows(rows, by_target, staging)
+        return Written(variants=written.variants, notes=(*notes, *written.notes))
+
+    def _write_rows(self, rows: Sequence[Row], by_target: dict[Target, Quantized], staging: Path) -> Written:
+        """The graphs of the rows whose model reached a class."""
+        variants, notes = [], []
+        reached = [(row, found) for row in rows if (found := by_target[row.target].selection.reached) is not None]
+        if not reached:
+            return Written(variants=())
+        with WeightFile(staging / INT8_WEIGHTS) as weights:
+            for row, found in reached:
+                try:
+                    graph = write_graph(row, by_target[row.target].projections, self.workspace, staging, weights)
+                except CannotWriteError as exc:
+                    notes.append(f"{row.name} was left out: {exc.message}")
+                    continue
+                variants.append(as_variant(row, graph, INT8_WEIGHTS, fidelity_class=found))
+        if not variants:
+            (staging / INT8_WEIGHTS).unlink()
+        return Written(variants=tuple(variants), notes=tuple(notes))
+
+
+def _little_text(tokenizer: TextTokenizer, texts: Sequence[str] | None) -> tuple[str, ...]:
+    """A note that there was too little of the user's text to calibrate on; nothing where there was enough."""
+    if texts is None:
+        return ()
+    distinct = tuple(dict.fromkeys(texts))
+    tokens = len(tokenizer.rows(distinct).ids)
+    if tokens >= _ADVISED_TOKENS:
+        return ()
+    note = (
+        f"int8 was calibrated on very little text (different texts: {len(distinct):,}, tokens: {tokens:,}). Give some "
+        f"hundred texts like those to be encoded, of {_ADVISED_TOKENS:,} tokens or more in all, or none of your own to "
+        f"calibrate on the {len(calibration_texts())} shipped ones."
+    )
+    return (note,)
+
+
+def _note(name: str, model: Quantized) -> str:
+    figures = _figures(model.selection.fidelity)
+    if model.selection.reached is None:
+        return f"{name} was left out: it is below every fidelity class ({figures})."
+    # A projection that stays in float32 may have been given closer inputs before: the last step counts.
+    kinds: Counter[str] = Counter({rung.site: rung.kind for rung in model.selection.rungs}.values())
+    total = len(model.projections) + kinds["float32"]
+    words = (("closer", "with inputs quantised more closely"), ("float32", "in float32"))
+    kept = "".join(f", {kinds[kind]} of {total} projections {how}" for kind, how in words if kinds[kind])
+    return f"{name}: {model.selection.reached}{kept} ({figures})."
+
+
+def _figures(fidelity: AnyFidelity) -> str:
+    overlap = f"top-10 {fidelity.top10_overlap:.1%} on"
+    if isinstance(fidelity, Fidelity):
+        cosines = f"mean cosine {fidelity.cosine_mean:.5f}, lowest {fidelity.cosine_min:.4f}"
+        return f"{cosines}, {overlap} {fidelity.texts} held-out texts"
+    differences = f"mean difference {fidelity.mean_abs_diff:.5f}, largest {fidelity.max_abs_diff:.4f}"
+    return f"{differences}, {overlap} {fidelity.pairs} held-out pairs"
