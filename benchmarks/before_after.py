@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=300)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="folder with data/corpora/")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--variants", nargs="+", default=["fp32", "int8"], help="without int8 nothing is quantised")
     args = parser.parse_args()
     model = _common.minilm() if args.model == "all-MiniLM-L6-v2" else Path(args.model)
     after = Path(__file__).resolve().parents[1]
@@ -74,13 +75,14 @@ def main() -> None:
 
 
 def _measure(model: Path, sides: dict[str, Path], work: Path, args: argparse.Namespace) -> dict[str, object]:
+    precision = "int8" if "int8" in args.variants else "fp32"
     for side, path in sides.items():  # what is encoded with; says at once that both can convert
-        _run(path, _CONVERT, model, work / side, "int8")
+        _run(path, _CONVERT, model, work / side, precision)
     seconds: dict[str, dict[str, list[float]]] = {}
     for turn in range(2 * args.rounds):
         side = ("before", "after", "after", "before")[turn % 4]
         rows = {"convert": _run(sides[side], _CONVERT, model, work / f"{side}-again", "fp32")["convert"]}
-        for variant in ("fp32", "int8"):
+        for variant in args.variants:
             times = _run(sides[side], _ENCODE, work / side, variant, work / "texts.json")
             rows |= {f"{variant}: {name}": value for name, value in times.items()}
         for name, value in rows.items():

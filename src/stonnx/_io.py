@@ -9,7 +9,6 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from stonnx._writing import staged_file
 from stonnx.errors import StonnxError
 
 __all__ = [
@@ -151,6 +150,8 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    from stonnx._writing import staged_file  # what it imports takes 5 ms that loading a model can do without
+
     with staged_file(path, force=True) as stream:
         stream.write(content)
 
