@@ -70,7 +70,7 @@ def main() -> None:
         (work / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
         found = _measure(model, sides, work, args)
     commits = {side: _commit(path) for side, path in sides.items()}
-    result = {"model": args.model, "texts": len(texts), "rounds": args.rounds, "commits": commits, **found}
+    result = {"model": Path(args.model).name, "texts": len(texts), "rounds": args.rounds, "commits": commits, **found}
     _common.write_result("before_after", result, args)
 
 
