@@ -23,8 +23,13 @@ DOCUMENTS = sorted(
 )
 
 
-def blocks(name, language):
-    text = (REPOSITORY / name).read_text(encoding="utf-8")
+def whole(name):
+    return (REPOSITORY / name).read_text(encoding="utf-8")
+
+
+def blocks(name, language, after=""):
+    """The code blocks of a language, those after a heading alone where one is named."""
+    text = whole(name).partition(after)[2] if after else whole(name)
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -43,7 +48,8 @@ def workplace(tmp_path, monkeypatch):
 def test_readmes_run(workplace, capsys):
     """Every stonnx command, then the Python code, on a tiny model; both READMEs have the same (see below)."""
     name = READMES[0]
-    lines = [line for block in blocks(name, "sh") for line in block.splitlines() if line.startswith("stonnx ")]
+    lines = [line for block in blocks(name, "sh", "## Use it\n") for line in block.splitlines()]
+    lines = [line for line in lines if line.startswith("stonnx ")]
     assert [
         shlex.split(line)[1] for line in lines
     ] == "convert info encode verify convert tune bench convert rerank".split()
