@@ -82,6 +82,14 @@ def test_models_that_are_more_than_their_weights_are_refused(tiny, edit, name, e
     assert caught.value.hint
 
 
+def test_a_model_with_code_of_its_own_is_refused_by_its_name(tiny, edit):
+    folder = tiny()
+    names = ["JinaBertForSequenceClassification"]
+    edit(folder / "config.json", auto_map={"AutoModel": "modeling.Model"}, architectures=names)
+    with pytest.raises(UnsupportedModelError, match="The model, JinaBertForSequenceClassification, comes with code"):
+        read_model(resolve_source(folder))
+
+
 @pytest.mark.parametrize(
     "entries",
     [

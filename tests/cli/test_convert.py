@@ -13,6 +13,7 @@ from stonnx.cli import main
 from stonnx.compile import Conversion, Unverified
 from stonnx.errors import VerificationError
 from tests.cli.conftest import make_report
+from tests.rerankers import write_reranker
 
 
 @pytest.fixture
@@ -63,6 +64,22 @@ def test_a_person_sees_steps_and_summary_in_eighty_columns(fake_convert, capsys)
     ):
         assert part in out
     assert "UNVERIFIED" not in out
+
+
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [
+        (1, 'stonnx rerank art "a query" "a document" "another document"'),
+        (3, 'stonnx.Reranker.load(\'art\').predict(("a text", "another text"))'),
+    ],
+)
+def test_the_next_command_runs_the_model(fake_convert, tmp_path, capsys, labels, line):
+    manifest = write_reranker(tmp_path / "R", labels=labels).manifest
+    fake_convert.result = replace(fake_convert.result, manifest=manifest, report=None)
+    assert main(["convert", "org/model", "art"]) == 0
+    out = capsys.readouterr().out
+    assert f"  {line}" in out
+    assert ("stonnx rerank" in out) == (labels == 1)
 
 
 def test_options_are_passed_on(fake_convert, capsys):

@@ -39,6 +39,38 @@ def piped(monkeypatch, text):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode()), encoding="ascii"))
 
 
+def test_prompts_reach_the_reranker(reranker, capsys):
+    with Reranker.load(reranker, threads=1) as loaded:
+        prompted = loaded.rank(QUERY, DOCUMENTS, prompt="on ", return_documents=True)
+        assert prompted != loaded.rank(QUERY, DOCUMENTS, return_documents=True)
+    for option in (["--prompt", "on "], ["--prompt-name", "on"]):
+        assert main(["rerank", "R", QUERY, *DOCUMENTS, *option, "--json", "--threads", "1"]) == 0
+        assert json.loads(capsys.readouterr().out) == prompted
+    assert main(["rerank", "R", QUERY, "x", "--prompt-name", "off"]) == 2
+    assert "hint: Give the prompt's text with --prompt." in capsys.readouterr().err
+
+
+def test_only_the_query_is_required(capsys):
+    assert main(["rerank", "R"]) == 2
+    assert "required: QUERY." in capsys.readouterr().err
+
+
+def test_a_classifier_of_several_labels_is_sent_to_python(capsys):
+    write_reranker(Path("several"), labels=3)
+    assert main(["rerank", "several", QUERY, *DOCUMENTS]) == 2
+    err = capsys.readouterr().err
+    assert "one label" in err
+    assert "hint: In Python, Reranker.predict" in err
+
+
+def test_the_name_of_a_model_on_the_hub_is_no_artifact(capsys):
+    assert main(["rerank", "BAAI/bge-reranker-base", QUERY, *DOCUMENTS]) == 3
+    assert "hint: stonnx convert BAAI/bge-reranker-base OUT" in capsys.readouterr().err
+    Path("models").mkdir()  # a path with a slip of the pen
+    assert main(["rerank", "models/bge-reranker-base", QUERY, *DOCUMENTS]) == 3
+    assert "hint: stonnx convert SOURCE OUT" in capsys.readouterr().err
+
+
 def test_json_is_the_ranking(ranking, capsys):
     assert main(["rerank", "R", QUERY, *DOCUMENTS, "--json", "--threads", "1"]) == 0
     out, err = capsys.readouterr()

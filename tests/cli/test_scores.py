@@ -187,7 +187,7 @@ def test_tune_shows_scores(monkeypatch, reranker, capsys):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("p.tsv", "only one\n", "1 columns, expected 2 (query, document) or 3"),
+        ("p.tsv", "only one\n", "1 column, expected 2 (query, document) or 3"),
         ("p.tsv", "a\tb\t1\tc\n", "4 columns"),
         ("p.csv", "", "has no pairs"),
         ("p.jsonl", '{"s1": "a"}\n', '"s2"'),

@@ -140,6 +140,14 @@ def test_prompts_go_in_front_of_the_query(make_reranker):
         assert abs(reranker.predict(("hello", "world")) - prompted[0]) > 1e-4
         with pytest.raises(UsageError, match="no prompt 'query'; this model has: 'on'"):
             reranker.predict(("a", "b"), prompt_name="query")
+        with pytest.raises(UsageError, match="prompt_name is a list"):
+            reranker.predict(("a", "b"), prompt_name=["on"])
+
+
+def test_a_model_without_prompts_says_so(make_reranker):
+    message = r"no prompt 'query'; this model has none\."
+    with Reranker.load(make_reranker(prompts={}), threads=1) as reranker, pytest.raises(UsageError, match=message):
+        reranker.predict(("a", "b"), prompt_name="query")
 
 
 def test_a_default_prompt(make_reranker):
@@ -159,13 +167,14 @@ def test_a_pair_template(make_reranker):
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ("one text", r"pairs is a str; expected a pair of str, or a list of pairs"),
+        ("one text", r"pairs is a str; expected a pair of str, or a list of pairs\.\n  hint: Pass a list of pairs"),
         (None, "pairs is None"),
         ({"a": "b"}, "pairs is a dict"),
         (["a", "b", "c"], "pairs has 3 items; expected two"),
         (("a", None), r"pairs\[1\] is None; expected a str"),
+        (("a", ["b", "c"]), r"pairs\[1\] is a list; expected a str\.\n  hint: Pass a list of pairs"),
         ([("a", "b"), "cd"], r"pairs\[0\] is a tuple; expected a str"),
-        ([("a", "b"), ("c",)], r"pairs\[1\] has 1 items; expected two"),
+        ([("a", "b"), ("c",)], r"pairs\[1\] has 1 item; expected two"),
         ([("a", "b"), ("c", b"d")], r"pairs\[1\]\[1\] is a bytes(.|\n)*decode"),
         ([("a", "b"), 5], r"pairs\[1\] is an int; expected a pair"),
         ([{"a", "b"}], r"pairs\[0\] is a set; expected a pair"),

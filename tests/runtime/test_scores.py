@@ -27,6 +27,10 @@ def test_softmax_of_any_size():
 @pytest.mark.reference
 def test_they_are_those_of_torch():
     torch = pytest.importorskip("torch")
+    for given in (torch.nn.Sigmoid(), torch.nn.Sigmoid, torch.sigmoid):  # as CrossEncoder takes them
+        with pytest.raises(UsageError) as caught:
+            check_activation(given)
+        assert caught.value.hint == "Pass its name, 'Sigmoid'."
     logits = torch.from_numpy(LOGITS)
     np.testing.assert_allclose(sigmoid(LOGITS), torch.sigmoid(logits).numpy(), rtol=1e-5, atol=1e-38)
     np.testing.assert_allclose(softmax(LOGITS), torch.softmax(logits, dim=1).numpy(), atol=1e-7)

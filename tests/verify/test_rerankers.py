@@ -13,6 +13,7 @@ from stonnx.artifact import Artifact, PairGoldens, ScoreFidelity, file_entries, 
 from stonnx.compile import convert
 from stonnx.errors import RunError, UsageError
 from stonnx.reference import ReferenceReranker
+from stonnx.testing import make_tiny_model
 from stonnx.verify import LabelledPair, make_pair_goldens, probe_pairs, verify
 from tests.originals import make_reranker
 
@@ -97,6 +98,13 @@ def test_another_number_of_labels_is_another_model(artifact, tmp_path):
     other = make_reranker(tmp_path / "other", "bert", labels=2)
     with pytest.raises(UsageError, match=r"gives 2 labels, .* [13]: they are not the same model"):
         verify(artifact, against=other)
+
+
+def test_a_model_without_a_classifier_is_no_original(artifact, tmp_path):
+    """CrossEncoder would make one up, and compare with random scores."""
+    embeddings = make_tiny_model(tmp_path / "embeddings")
+    with pytest.raises(UsageError, match=r"embeddings is no cross-encoder: its config\.json names BertModel"):
+        verify(artifact, against=embeddings)
 
 
 def test_a_pass_against_the_original_is_recorded(source, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable
@@ -10,11 +11,12 @@ from pathlib import Path
 
 from stonnx._hub_layout import blob_stores
 from stonnx._io import contained_path, sha256_file, why_closed, write_json
+from stonnx._sources import hub_model
 from stonnx.artifact.codec import manifest_from_json, manifest_to_json
 from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME, AnyGoldens, PairGoldens, read_goldens
 from stonnx.artifact.manifest import MANIFEST_NAME, TUNE_FOLDER, FileEntry, Manifest, Variant
 from stonnx.artifact.strict_json import read_strict_json
-from stonnx.errors import ArtifactError, UsageError
+from stonnx.errors import ArtifactError, StonnxError, UsageError
 
 __all__ = ["Artifact", "file_entries", "file_entry", "write_manifest"]
 
@@ -201,12 +203,20 @@ def file_entry(folder: Path, relative: str) -> FileEntry:
     return FileEntry(path=relative, size_bytes=path.stat().st_size, sha256=sha256_file(path))
 
 
+def _how_to_convert(folder: Path) -> str:
+    """What to do about an artifact that is not there: its name may be the model's on the hub."""
+    with contextlib.suppress(StonnxError):
+        if not folder.parent.exists():
+            return f"stonnx convert {hub_model(folder.as_posix())} OUT converts the hub's model of that name."
+    return "stonnx convert SOURCE OUT writes an artifact."
+
+
 def _check_folder(folder: Path) -> None:
     reason = why_closed(folder, listed=False)
     if reason is not None:
         raise ArtifactError(f"{folder} cannot be read: {reason}.")
     if not os.path.lexists(folder):
-        raise ArtifactError(f"{folder} does not exist.", hint="stonnx convert SOURCE OUT writes an artifact.")
+        raise ArtifactError(f"{folder} does not exist.", hint=_how_to_convert(folder))
     if not folder.is_dir():
         raise ArtifactError(f"{folder} is not a folder.", hint="Name the folder that stonnx convert wrote.")
     if os.path.lexists(folder / MANIFEST_NAME):

@@ -80,7 +80,7 @@ def _bare_reranker(folder: SourceFolder) -> ModuleChain:
     config = Fields("config.json", folder.read_object("config.json"), error=CheckpointError)
     check_bare_reranker(folder, config)
     named = ", ".join(config.texts("architectures", default=(), nullable=True)) or "no architecture"
-    note = f"There is no modules.json, and config.json names {named}: a cross-encoder, as sentence-transformers does."
+    note = f"No modules.json, and config.json names {named}: read as a cross-encoder, as sentence-transformers does."
     return ModuleChain(transformer_path="", modules=(), notes=(note,))
 
 

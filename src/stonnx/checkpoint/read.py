@@ -73,9 +73,10 @@ def read_model(folder: SourceFolder) -> ModelSpec:
 def _check_plain(folder: SourceFolder, prefix: str, config: Fields) -> None:
     """Refuse a transformer that is more than its ``config.json`` and weights."""
     if config.get("auto_map"):
+        named = "".join(f", {name}," for name in config.texts("architectures", default=(), nullable=True)[:1])
         raise UnsupportedModelError(
-            "The model comes with code of its own (auto_map in config.json), which stonnx does not run.",
-            hint="Only architectures that stonnx knows can be converted.",
+            f"The model{named} comes with code of its own (auto_map in config.json), which stonnx does not run.",
+            hint="Use a model that needs no code beside transformers, or keep this one on sentence-transformers.",
         )
     if folder.exists(f"{prefix}adapter_config.json"):
         raise UnsupportedModelError(

@@ -51,7 +51,7 @@ _MEANINGS: Mapping[ExitCode, str] = MappingProxyType(
         ExitCode.USAGE: "an argument is wrong",
         ExitCode.BAD_INPUT: "the model or the artifact is missing or damaged",
         ExitCode.UNSUPPORTED: "the model is not supported, or an extra is not installed",
-        ExitCode.VERIFICATION_FAILED: "the vectors differ from the original's by more than the tolerance",
+        ExitCode.VERIFICATION_FAILED: "vectors or scores differ from the original's by more than the tolerance",
         ExitCode.RUN_FAILED: "the machine said no: disk full, no network, out of memory, engine failure",
         ExitCode.INTERRUPTED: "Ctrl-C",
         ExitCode.BROKEN_PIPE: "the reader of stdout went away (as SIGPIPE would say)",

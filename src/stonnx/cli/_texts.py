@@ -12,7 +12,7 @@ from typing import TextIO
 from stonnx.errors import UsageError
 from stonnx.texts import STDIN, iter_texts, read_texts
 
-__all__ = ["TextPlaces", "add_text_file", "texts_of_file", "texts_of_verb", "utf8_text"]
+__all__ = ["TextPlaces", "add_prompt", "add_text_file", "texts_of_file", "texts_of_verb", "utf8_text"]
 
 
 def add_text_file(parser: argparse.ArgumentParser, flag: str, about: str, *, default: str | None = None) -> None:
@@ -28,6 +28,23 @@ def add_text_file(parser: argparse.ArgumentParser, flag: str, about: str, *, def
     ending = "" if default is None else f" (default: {default})"
     parser.add_argument(flag, metavar="FILE", help=f"{about}{formats}{ending}")
     parser.add_argument("--jsonl", action="store_true", help="the texts are JSON lines, whatever the name of FILE")
+
+
+def add_prompt(parser: argparse.ArgumentParser, *, before: str) -> None:
+    """Add ``--prompt`` and ``--prompt-name``, of which one may be given.
+
+    Args:
+        parser: The verb's.
+        before: What the prompt is put before.
+    """
+    prompt = parser.add_mutually_exclusive_group()
+    prompt.add_argument("--prompt", metavar="PROMPT", type=utf8_text, help=f"a text to put before {before}")
+    prompt.add_argument(
+        "--prompt-name",
+        metavar="NAME",
+        type=utf8_text,
+        help="a prompt of the model's own; 'stonnx info' lists them",
+    )
 
 
 def utf8_text(argument: str) -> str:

@@ -14,6 +14,7 @@ from stonnx.cli._texts import add_text_file, texts_of_file
 from stonnx.errors import UsageError
 
 if TYPE_CHECKING:
+    from stonnx.artifact import Manifest
     from stonnx.compile import Conversion, Unverified
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "print_conversion", "run"]
@@ -72,13 +73,20 @@ def run(args: argparse.Namespace) -> int:
     print_conversion(output, result)
     output.heading("Next")
     path = str(result.path)
-    if result.manifest.kind == "reranker":
-        output.command("stonnx", "rerank", path, "a query", "a document", "another document")
-    else:
-        output.command("stonnx", "encode", path, "your text")
+    _print_first_use(output, result.manifest, path)
     output.command("stonnx", "info", path)
     output.command("stonnx", "bench", path, "--against", args.source)
     return 0
+
+
+def _print_first_use(output: Output, manifest: Manifest, path: str) -> None:
+    """The command that runs the model; where no verb does, a line of Python."""
+    if manifest.scoring is None:
+        output.command("stonnx", "encode", path, "your text")
+    elif len(manifest.scoring.labels) == 1:
+        output.command("stonnx", "rerank", path, "a query", "a document", "another document")
+    else:
+        output.line(f'  stonnx.Reranker.load({path!r}).predict(("a text", "another text"))  # Python')
 
 
 def _int8_options(args: argparse.Namespace) -> _Int8Options:

@@ -14,7 +14,7 @@ from stonnx.cli._arguments import positive_int
 from stonnx.cli._console import Output, is_terminal
 from stonnx.cli._npy import is_stdout, npy_target, write_npy
 from stonnx.cli._text import plural
-from stonnx.cli._texts import TextPlaces, add_text_file, texts_of_verb, utf8_text
+from stonnx.cli._texts import TextPlaces, add_prompt, add_text_file, texts_of_verb, utf8_text
 from stonnx.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -48,17 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("artifact", metavar="ARTIFACT", help="a folder that 'stonnx convert' wrote")
     parser.add_argument(
-        "text", metavar="TEXT", nargs="*", type=utf8_text, help="a text; without any, --file or stdin is read"
+        "text",
+        metavar="TEXT",
+        nargs="*",
+        default=[],  # or argparse calls it required
+        type=utf8_text,
+        help="a text; without any, --file or stdin is read",
     )
     add_text_file(parser, "--file", "texts: ")
-    prompt = parser.add_mutually_exclusive_group()
-    prompt.add_argument("--prompt", metavar="PROMPT", type=utf8_text, help="a text to put before every text")
-    prompt.add_argument(
-        "--prompt-name",
-        metavar="NAME",
-        type=utf8_text,
-        help="a prompt of the model's own; 'stonnx info' lists them",
-    )
+    add_prompt(parser, before="every text")
     parser.add_argument(
         "--truncate-dim", metavar="D", type=positive_int, help="keep the first D components (Matryoshka models)"
     )

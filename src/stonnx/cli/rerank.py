@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stonnx.cli._arguments import positive_int
 from stonnx.cli._console import Output
 from stonnx.cli._text import plural
-from stonnx.cli._texts import TextPlaces, add_text_file, texts_of_verb, utf8_text
+from stonnx.cli._texts import TextPlaces, add_prompt, add_text_file, texts_of_verb, utf8_text
 from stonnx.errors import RunError
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ DESCRIPTION = """\
 Order documents by how well they fit a query, with a reranker (a cross-encoder).
 Documents come from the command line, from --documents, or from stdin, one per
 line (empty lines are left out) or as JSON lines. With --json the ranking is one
-JSON document; corpus_id is the document's number, from 0:
+JSON document; corpus_id is the document's number, from 0, and lines that were
+left out have none:
   [{"corpus_id": 2, "score": 0.98, "text": "..."}, ...]"""
 
 EXAMPLES = """\
@@ -34,16 +35,18 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("artifact", metavar="ARTIFACT", help="a folder that 'stonnx convert' wrote of a reranker")
+    parser.add_argument("artifact", metavar="ARTIFACT", help="a reranker's folder, as 'stonnx convert' wrote it")
     parser.add_argument("query", metavar="QUERY", type=utf8_text, help="what the documents are compared with")
     parser.add_argument(
         "document",
         metavar="DOCUMENT",
         nargs="*",
+        default=[],  # or argparse calls it required
         type=utf8_text,
         help="a document; without any, --documents or stdin is read",
     )
     add_text_file(parser, "--documents", "documents: ")
+    add_prompt(parser, before="the query")
     parser.add_argument("--top-k", metavar="K", type=positive_int, help="show the best K only (default: all)")
     parser.add_argument(
         "--variant",
@@ -86,7 +89,14 @@ def _loaded(args: argparse.Namespace) -> Reranker:
 def _ranked(reranker: Reranker, args: argparse.Namespace, documents: Sequence[str]) -> list[dict[str, Any]]:
     import math
 
-    results: list[dict[str, Any]] = reranker.rank(args.query, documents, top_k=args.top_k, return_documents=True)
+    results: list[dict[str, Any]] = reranker.rank(
+        args.query,
+        documents,
+        top_k=args.top_k,
+        return_documents=True,
+        prompt=args.prompt,
+        prompt_name=args.prompt_name,
+    )
     if not all(math.isfinite(result["score"]) for result in results):
         raise RunError(
             "The model gave a score that is not a number.",

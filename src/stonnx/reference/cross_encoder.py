@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.artifact import clean_text
-from stonnx.errors import RunError
+from stonnx.errors import RunError, UsageError
 from stonnx.reference.loading import FOREIGN_RUN_ERRORS, import_reference, library_versions, load_model, model_name
 
 __all__ = ["ReferenceReranker"]
@@ -42,12 +42,20 @@ class ReferenceReranker:
         Raises:
             MissingExtraError: torch or sentence-transformers is not installed.
             CheckpointError: The folder does not exist or cannot be read.
-            UsageError: ``source`` is neither a folder nor shaped like a hub id, or ``threads`` is below 1, or many more
-                than there are cores.
+            UsageError: ``source`` is neither a folder nor shaped like a hub id, or has no classifier, or ``threads`` is
+                below 1, or many more than there are cores.
             RunError: sentence-transformers cannot load the model.
         """
         name = model_name(source)
-        return cls(load_model("CrossEncoder", name, source=source, threads=threads), library_versions())
+        model = load_model("CrossEncoder", name, source=source, threads=threads)
+        classes = model.config.architectures or ()
+        # CrossEncoder puts a classifier with random weights on any other model.
+        if classes and not any(known.endswith("ForSequenceClassification") for known in classes):
+            raise UsageError(
+                f"{source} is no cross-encoder: its config.json names {', '.join(classes)}, which has no classifier.",
+                hint="Name the cross-encoder that the artifact was converted from.",
+            )
+        return cls(model, library_versions())
 
     @property
     def max_tokens(self) -> int:

@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 _PAIRS_HINT = "Pass a list of pairs: [(query, document), ...]."
+_FLAT_HINT = "Pass one flat list of texts."
 
 
 def as_texts(texts: object) -> tuple[list[str], bool]:
@@ -53,19 +54,20 @@ def check_iterable(texts: object) -> Iterable[object]:
     return _ordered(texts, "texts", "an iterable of str")
 
 
-def check_text(item: object, index: int, *, name: str = "texts") -> str:
+def check_text(item: object, index: int, *, name: str = "texts", list_hint: str = _FLAT_HINT) -> str:
     """An item as a str.
 
     Args:
         item: What the caller gave.
         index: Its place, for the message.
         name: The argument that it is in.
+        list_hint: What to do where it is a list.
 
     Raises:
         UsageError: It is something else.
     """
     if not isinstance(item, str):
-        raise UsageError(f"{name}[{index}] is {_kind(item)}; expected a str.", hint=_hint(item))
+        raise UsageError(f"{name}[{index}] is {_kind(item)}; expected a str.", hint=_hint(item, list_hint))
     return item
 
 
@@ -97,7 +99,7 @@ def as_pairs(pairs: object) -> tuple[list[tuple[str, str]], bool]:
         pairs = pairs.tolist()
     if isinstance(pairs, (list, tuple)) and any(isinstance(item, str) for item in pairs):
         return [_pair(pairs, "pairs")], True
-    items = _ordered(pairs, "pairs", "a pair of str, or a list of pairs")
+    items = _ordered(pairs, "pairs", "a pair of str, or a list of pairs", hint=_PAIRS_HINT)
     return [_pair(item, f"pairs[{index}]") for index, item in enumerate(items)], False
 
 
@@ -107,16 +109,17 @@ def _pair(value: object, name: str) -> tuple[str, str]:
     if not isinstance(value, (list, tuple)):
         raise UsageError(f"{name} is {_kind(value)}; expected a pair (query, document) of str.", hint=_PAIRS_HINT)
     if len(value) != 2:
-        raise UsageError(f"{name} has {len(value)} items; expected two, a query and a document.", hint=_PAIRS_HINT)
-    query, document = (check_text(item, index, name=name) for index, item in enumerate(value))
+        count = f"{len(value)} item{'' if len(value) == 1 else 's'}"
+        raise UsageError(f"{name} has {count}; expected two, a query and a document.", hint=_PAIRS_HINT)
+    query, document = (check_text(item, index, name=name, list_hint=_PAIRS_HINT) for index, item in enumerate(value))
     return query, document
 
 
-def _ordered(values: object, name: str, expected: str) -> Iterable[object]:
-    """An iterable that has an order."""
+def _ordered(values: object, name: str, expected: str, *, hint: str | None = None) -> Iterable[object]:
+    """An iterable that has an order; ``hint`` is for what needs no hint of its own."""
     unordered = isinstance(values, (bytes, bytearray, Mapping, AbstractSet, str))
     if unordered or not isinstance(values, Iterable):
-        raise UsageError(f"{name} is {_kind(values)}; expected {expected}.", hint=_hint(values))
+        raise UsageError(f"{name} is {_kind(values)}; expected {expected}.", hint=_hint(values) or hint)
     return values
 
 
@@ -147,7 +150,7 @@ def resolve_prompt(
         The prompt, empty for none.
 
     Raises:
-        UsageError: ``prompt`` is not a str, or there is no prompt of that name.
+        UsageError: ``prompt`` or ``prompt_name`` is not a str, or there is no prompt of that name.
     """
     if prompt is not None:
         if not isinstance(prompt, str):
@@ -155,10 +158,12 @@ def resolve_prompt(
         return prompt
     if prompt_name is None:
         return "" if default_name is None else prompts.get(default_name, "")
+    if not isinstance(prompt_name, str):
+        raise UsageError(f"prompt_name is {_kind(prompt_name)}; expected a str.")
     if prompt_name not in prompts:
         names = ", ".join(map(repr, prompts))
         raise UsageError(
-            f"There is no prompt {prompt_name!r}; this model has: {names}.",
+            f"There is no prompt {prompt_name!r}; this model has" + (f": {names}." if names else " none."),
             hint="Pass the prompt's text as prompt='...'.",
             cli_hint="Give the prompt's text with --prompt.",
         )
@@ -206,9 +211,9 @@ def _kind(value: object) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _hint(value: object) -> str | None:
+def _hint(value: object, list_hint: str = _FLAT_HINT) -> str | None:
     if isinstance(value, (bytes, bytearray)):
         return 'Decode it first: value.decode("utf-8").'
     if isinstance(value, (list, tuple)):
-        return "Pass one flat list of texts."
+        return list_hint
     return None

@@ -63,7 +63,8 @@ class Reranker(OpenedModel):
     ) -> NDArray[np.float32] | np.float32:
         """Scores of pairs of texts, in input order, as ``CrossEncoder.predict`` of sentence-transformers gives them.
 
-        A pair that is too long is cut by ``longest_first``: its longer text gives way first.
+        A pair that is too long is cut by ``longest_first``: its longer text gives way first. Batches are measured in
+        tokens, ``batch_tokens``, where ``CrossEncoder`` counts pairs, ``batch_size``; scores are NumPy's always.
 
         Args:
             pairs: One pair (query, document), or any iterable of pairs; a pair is a tuple, a list or an array.
@@ -144,10 +145,12 @@ class Reranker(OpenedModel):
         if len(self.labels) != 1:
             raise UsageError(
                 f"rank needs a model with one label; this one has {len(self.labels)}: {', '.join(self.labels)}.",
-                hint="Reranker.predict gives a score for each label.",
+                hint="In Python, Reranker.predict gives a score for each label.",
             )
         if not isinstance(query, str):
-            raise UsageError(f"query is {query!r:.40}; expected a str.")
+            raise UsageError(
+                f"query is {query!r:.40}; expected a str.", hint="Rank for one query at a time, or predict on pairs."
+            )
         texts = as_documents(documents)
         count = None if top_k is None else positive_int(top_k, name="top_k")
         pairs = [(query, text) for text in texts]

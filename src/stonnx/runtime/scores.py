@@ -29,12 +29,21 @@ def check_activation(name: object) -> ActivationName:
         UsageError: There is none.
     """
     known = get_args(ActivationName)
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
+        meant = _meant(name)
         raise UsageError(
             f"activation_fn is {name!r:.60}; expected {' or '.join(map(repr, known))}.",
-            hint="Leave it out for the model's own, or take 'Identity' and compute what you need from the logits.",
+            hint=f"Pass its name, {meant!r}."
+            if meant
+            else "Leave it out for the model's own, or take 'Identity' and compute what you need from the logits.",
         )
     return cast("ActivationName", name)
+
+
+def _meant(value: object) -> str | None:
+    """The name of an activation that was given as CrossEncoder takes it: a module, its class, or a function."""
+    name = value if isinstance(value, str) else getattr(value, "__name__", type(value).__name__)
+    return next((known for known in get_args(ActivationName) if known.lower() == str(name).lower()), None)
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,11 +79,15 @@ def _table_texts(source: str | Path) -> Iterator[tuple[str, str]]:
     for number, row in _rows(source):
         if len(row) not in (2, 3):
             raise UsageError(
-                f"{source_name(source)}, line {number}: {len(row)} columns, expected 2 (query, document) or 3 (and a "
+                f"{source_name(source)}, line {number}: {_columns(row)}, expected 2 (query, document) or 3 (and a "
                 "score).",
                 hint=_FORMATS_HINT,
             )
         yield row[0], row[1]
+
+
+def _columns(row: Sequence[str]) -> str:
+    return f"{len(row)} column{'' if len(row) == 1 else 's'}"
 
 
 def _json_pairs(source: str | Path) -> Iterator[LabelledPair]:
@@ -99,7 +103,7 @@ def _table_pairs(source: str | Path) -> Iterator[LabelledPair]:
     for at, (number, row) in enumerate(_rows(source)):
         if len(row) != 3:
             raise UsageError(
-                f"{source_name(source)}, line {number}: {len(row)} columns, expected 3 (text, text, score).",
+                f"{source_name(source)}, line {number}: {_columns(row)}, expected 3 (text, text, score).",
                 hint=_FORMATS_HINT,
             )
         try:

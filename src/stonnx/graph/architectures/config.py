@@ -124,7 +124,10 @@ def absolute_positions_only(config: Mapping[str, Any]) -> None:
     """
     position = config.get("position_embedding_type", "absolute")
     if position != "absolute":
-        raise UnsupportedModelError(f"position_embedding_type is {position!r}; stonnx authors 'absolute'.")
+        raise UnsupportedModelError(
+            f"position_embedding_type is {position!r}; stonnx authors 'absolute'.",
+            hint="Use a model with absolute positions, or keep this one on sentence-transformers.",
+        )
 
 
 def padding_id(config: Mapping[str, Any], sizes: Sizes) -> int:
