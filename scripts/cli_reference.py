@@ -55,9 +55,9 @@ With `--json`, stdout is one JSON document, or for `encode` one per line; after 
 | `convert` | `path`, `verified`, `manifest` (as `stonnx.json`), `report` (as `verify`, or null), `notes`, `unused_tensors`, `seconds` (by step) |
 | `info` | `path`, `manifest` (as `stonnx.json`), `total_bytes`, `files_checked`, `why_not_here` (by variant; null: it runs here), `choice` (of `tune`, or null) |
 | `encode` | a line per text: `index`, `embedding`; with `--output`: `output`, `texts`, `dimension`, `dtype`, `truncated_texts` |
-| `verify` | `passed`, `reference`, `compared_with`, `machine`, `tolerance`, `class_bounds`, `variants`, `skipped`, `bare_folder` (or null), `recorded` |
+| `verify` | `passed`, `reference`, `compared_with`, `machine`, `tolerance`, `class_bounds`, `variants`, `skipped`, `bare_folder` (or null), `position_cut` (or null), `recorded` |
 | `tune` | `artifact`, `options`, `compared_with`, `texts`, `seconds`, `least_seconds`, `machine`, `rows`, `skipped`, `written` (the file, or null) |
-| `bench` | `machine`, `versions`, `threads`, `streams`, `artifact`, `variant`, `against`, `sides`, `cosine_min`, `protocols` |
+| `bench` | `machine`, `versions`, `threads`, `streams`, `artifact`, `variant`, `against`, `sides`, `cosine_min`, `score_diff`, `position_cut` (or null), `protocols` |
 | `demo` | `artifact`, `convert_seconds`, `verification` (as `verify`, or null), `bench` (as `bench`), `sentences`, `cosines`, `seconds` |
 """  # noqa: E501  a table row is a line
 

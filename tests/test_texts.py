@@ -90,9 +90,9 @@ def test_texts_come_while_the_writer_still_writes():
     ("name", "content", "message"),
     [
         ("a.txt", "\n\n", "a.txt has no texts"),
-        ("a.jsonl", '{"text": 1}', 'line 1: "text" is 1'),
-        ("a.jsonl", '{"txt": "a"}', 'line 1: "text" is missing'),
-        ("a.jsonl", '{"text": "a"}\n[1]', "line 2: list"),
+        ("a.jsonl", '{"text": 1}', "line 1: text is 1; expected a text"),
+        ("a.jsonl", '{"txt": "a"}', "line 1: text is missing"),
+        ("a.jsonl", '{"text": "a"}\n[1]', "line 2 holds a list"),
         ("a.jsonl", "\n{", "line 2: not JSON .* at character 2"),
         ("a.jsonl", '{"text": "a", "n": ' + "9" * 10_000 + "}", "line 1: not JSON .a number of thousands of digits"),
         ("a.jsonl", "[" * 200_000, "line 1: not JSON .nested too deeply"),

@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from stonnx._fields import Fields
 from stonnx.errors import UsageError
 
 __all__ = [
@@ -31,7 +32,6 @@ __all__ = [
     "numbered_lines",
     "read_texts",
     "source_name",
-    "text_field",
 ]
 
 STDIN = "-"
@@ -91,7 +91,7 @@ def iter_texts(source: str | Path, *, jsonl: bool = False, keep_empty: bool = Fa
     """
     if jsonl or is_jsonl(source):
         rows = json_rows(source)
-        return (text_field(source, number, row, "text") for number, row in rows)
+        return (row.text("text") for row in rows)
     return _plain_texts(source, numbered_lines(source), keep_empty=keep_empty)
 
 
@@ -116,26 +116,13 @@ def numbered_lines(source: str | Path) -> Iterator[tuple[int, str]]:
     return lines
 
 
-def json_rows(source: str | Path) -> Iterator[tuple[int, dict[str, object]]]:
-    """The objects of a file of JSON lines, with their line numbers.
+def json_rows(source: str | Path) -> Iterator[Fields]:
+    """The objects of a file of JSON lines; what is wrong with a field of one names the file and the line.
 
     Raises:
         UsageError: As ``numbered_lines``, or a line is not a JSON object.
     """
     return _parsed(source, numbered_lines(source))
-
-
-def text_field(source: str | Path, number: int, row: dict[str, object], key: str) -> str:
-    """The text that a JSON object has under ``key``.
-
-    Raises:
-        UsageError: It has none, or something else.
-    """
-    value = row.get(key)
-    if not isinstance(value, str):
-        found = "missing" if key not in row else f"{value!r:.40}"
-        raise UsageError(f'{source_name(source)}, line {number}: "{key}" is {found}, expected a text.')
-    return value
 
 
 def _plain_texts(source: str | Path, lines: Iterator[tuple[int, str]], *, keep_empty: bool) -> Iterator[str]:
@@ -169,17 +156,16 @@ def _looks_like_json(text: str) -> bool:
     return isinstance(row.get("text"), str)
 
 
-def _parsed(source: str | Path, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, dict[str, object]]]:
+def _parsed(source: str | Path, lines: Iterator[tuple[int, str]]) -> Iterator[Fields]:
     for number, line in lines:
         if not line.strip():
             continue
+        place = f"{source_name(source)}, line {number}"
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as exc:
-            raise UsageError(f"{source_name(source)}, line {number}: not JSON ({_why_not_json(exc)}).") from exc
-        if not isinstance(row, dict):
-            raise UsageError(f"{source_name(source)}, line {number}: {type(row).__name__}, expected a JSON object.")
-        yield number, row
+            raise UsageError(f"{place}: not JSON ({_why_not_json(exc)}).") from exc
+        yield Fields(place, row, error=UsageError)
 
 
 def _why_not_json(error: ValueError | RecursionError) -> str:

@@ -168,11 +168,14 @@ def test_bad_scores_are_neither_written_nor_read(tmp_path, changes, message):
 @pytest.mark.parametrize(
     ("described", "message"),
     [
-        ({"reference": {}, "pairs": [["a"]]}, "pairs: expected a list of lists of two strings"),
-        ({"reference": {}, "pairs": [["a", 1]]}, "pairs: expected a list of lists of two strings"),
-        ({"reference": {}, "pairs": "ab"}, "pairs: expected a list of lists of two strings"),
-        ({"reference": {}, "pairs": [["a", "b"]], "texts": ["a"]}, "reference and texts, or reference and pairs"),
-        ({"reference": {"torch": 2}, "pairs": [["a", "b"]]}, "expected an object of strings"),
+        ({"reference": {}, "pairs": [["a"]]}, "pairs is .*; expected a list of lists of two texts"),
+        ({"reference": {}, "pairs": [["a", 1]]}, "pairs is .*; expected a list of lists of two texts"),
+        ({"reference": {}, "pairs": "ab"}, "pairs is .*; expected a list of lists of two texts"),
+        (
+            {"reference": {}, "pairs": [["a", "b"]], "texts": ["a"]},
+            "expected the keys reference, pairs; found 'pairs', 'reference', 'texts'",
+        ),
+        ({"reference": {"torch": 2}, "pairs": [["a", "b"]]}, "reference is .*; expected texts by name"),
     ],
 )
 def test_pairs_of_another_form_are_refused(tmp_path, described, message):

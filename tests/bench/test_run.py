@@ -61,6 +61,7 @@ def test_report_is_plain_json():
         "sides",
         "cosine_min",
         "score_diff",
+        "position_cut",
         "protocols",
     ]
     assert value["protocols"] == [

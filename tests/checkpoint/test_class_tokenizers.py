@@ -8,6 +8,7 @@ import pytest
 
 from stonnx.checkpoint import read_model, resolve_source
 from stonnx.errors import CheckpointError
+from stonnx.testing import TinyModel, make_tiny_model
 from stonnx.testing._tokenizers import build_tokenizer
 from tests.checkpoint.test_tokenizer import TEXTS
 
@@ -206,3 +207,28 @@ def test_a_line_that_is_no_pair_is_told(tmp_path, line):
         stream.write(f"{line}\n")
     with pytest.raises(CheckpointError, match=r"merges\.txt|tokenizer files"):
         read_model(resolve_source(folder))
+
+
+def test_padding_of_a_class_needs_no_file_that_names_it(tmp_path):
+    folder = make_tiny_model(tmp_path, TinyModel(family="roberta", tokenizer="bpe", config={"pad_token_id": 3}))
+    document = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    angled = {"[PAD]": "<pad>", "[UNK]": "<unk>", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
+    text = json.dumps(document)
+    for old, new in angled.items():
+        text = text.replace(f'"{old}"', f'"{new}"')
+    (folder / "tokenizer.json").write_text(text, encoding="utf-8")
+    (folder / "special_tokens_map.json").unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "RobertaTokenizer"}', encoding="utf-8")
+    spec = read_model(resolve_source(folder))
+    assert spec.pad_id == 0
+    assert not any("padding token" in note for note in spec.notes)
+
+
+def test_a_binary_vocabulary_alone_is_named(tmp_path):
+    folder = make_tiny_model(tmp_path, TinyModel(family="xlm-roberta", tokenizer="unigram"))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    (folder / "sentencepiece.bpe.model").write_bytes(b"\n")
+    with pytest.raises(CheckpointError, match=r"sentencepiece\.bpe\.model alone is not enough") as caught:
+        read_model(resolve_source(folder))
+    assert "save_pretrained" in caught.value.hint

@@ -51,7 +51,8 @@ def _set_module(folder, index, **entries):
     [
         ("custom_st.Normalize", "custom_st.Normalize"),
         ("os.system", "os.system"),
-        ("sentence_transformers.sparse_encoder.modules.Pooling", "not one of sentence-transformers' own"),
+        ("sentence_transformersx.models.Pooling", "not one of sentence-transformers' own"),
+        ("sentence_transformers.sparse_encoder.modules.Pooling", "which stonnx does not convert"),
     ],
 )
 def test_other_modules_are_named(tiny, source, kind, message):

@@ -279,6 +279,7 @@ def test_the_length_limit_is_the_one_of_sentence_transformers(tiny, edit, senten
         ({"truncation_side": "left"}, UnsupportedModelError, "truncation_side"),
         ({"split_special_tokens": True}, UnsupportedModelError, "split_special_tokens"),
         ({"tokenizer_class": "BertJapaneseTokenizer"}, UnsupportedModelError, "BertJapaneseTokenizer"),
+        ({"tokenizer_class": "PhobertTokenizer"}, UnsupportedModelError, "PhobertTokenizer"),
         ({"tokenizer_class": 3}, CheckpointError, "tokenizer_class"),
         ({"do_lower_case": "yes"}, CheckpointError, "do_lower_case"),
         ({"model_max_length": "long"}, CheckpointError, "model_max_length"),

@@ -190,7 +190,7 @@ def test_tune_shows_scores(monkeypatch, reranker, capsys):
         ("p.tsv", "only one\n", "1 column, expected 2 (query, document) or 3"),
         ("p.tsv", "a\tb\t1\tc\n", "4 columns"),
         ("p.csv", "", "has no pairs"),
-        ("p.jsonl", '{"s1": "a"}\n', '"s2"'),
+        ("p.jsonl", '{"s1": "a"}\n', "line 1: s2 is missing; expected a text."),
     ],
 )
 def test_what_is_no_file_of_pairs(name, content, message, capsys):

@@ -134,21 +134,18 @@ def read_goldens(folder: Path) -> AnyGoldens | None:
 
 def _read_described(path: Path) -> tuple[str, list[Any], dict[str, str]]:
     """``texts`` or ``pairs``, those, and the reference."""
-    value = read_strict_json(path)
-    key = "pairs" if isinstance(value, dict) and "pairs" in value else "texts"
-    if not isinstance(value, dict) or set(value) != {"reference", key}:
-        raise ArtifactError(f"{path}: expected an object with the keys reference and texts, or reference and pairs.")
-    items, reference = value[key], value["reference"]
-    if not isinstance(items, list) or not all(_is_pair(item) if key == "pairs" else _is_text(item) for item in items):
-        expected = "a list of lists of two strings" if key == "pairs" else "a list of strings"
-        raise ArtifactError(f"{path}: {key}: expected {expected}.")
-    if not isinstance(reference, dict) or not all(isinstance(item, str) for item in reference.values()):
-        raise ArtifactError(f"{path}: reference: expected an object of strings.")
-    return key, items, reference
+    from stonnx._fields import Fields  # not where a model is loaded, which reads no goldens
 
-
-def _is_text(item: object) -> bool:
-    return isinstance(item, str)
+    fields = Fields(str(path), read_strict_json(path), error=ArtifactError)
+    key = "pairs" if "pairs" in fields else "texts"
+    fields.check_keys("reference", key)
+    reference = fields.texts_by_name("reference")
+    if key == "texts":
+        return key, list(fields.texts(key)), reference
+    pairs = fields.get(key)
+    if not isinstance(pairs, list) or not all(map(_is_pair, pairs)):
+        raise fields.wrong(key, "a list of lists of two texts")
+    return key, pairs, reference
 
 
 def _is_pair(item: object) -> bool:

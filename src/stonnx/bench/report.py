@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stonnx._timing import Round, median, percentile
+from stonnx.reference import PositionCut
 
 __all__ = ["BenchReport", "Latency", "ProtocolResult", "latency_result", "pass_result"]
 
@@ -81,6 +82,8 @@ class BenchReport:
             both sides computed the same. None for a reranker.
         protocols: The results, in the order in which they ran.
         score_diff: Largest difference between the two sides' probabilities of a pair, likewise. None for embeddings.
+        position_cut: Where the original's texts were cut so that it runs at all: its files allow more tokens than it
+            has positions for. None where they do not.
     """
 
     machine: dict[str, object]
@@ -94,6 +97,7 @@ class BenchReport:
     cosine_min: float | None
     protocols: tuple[ProtocolResult, ...]
     score_diff: float | None = None
+    position_cut: PositionCut | None = None
 
     def to_json(self) -> dict[str, object]:
         """Plain JSON values: the attributes under their own names."""
@@ -108,6 +112,7 @@ class BenchReport:
             "sides": list(self.sides),
             "cosine_min": self.cosine_min,
             "score_diff": self.score_diff,
+            "position_cut": None if self.position_cut is None else asdict(self.position_cut),
             "protocols": [protocol.to_json() for protocol in self.protocols],
         }
 

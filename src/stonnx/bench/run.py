@@ -113,4 +113,5 @@ def run_bench(
         cosine_min=cosine_min,
         protocols=results,
         score_diff=score_diff,
+        position_cut=sides.b.position_cut,
     )

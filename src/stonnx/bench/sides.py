@@ -15,6 +15,7 @@ from stonnx.artifact import Artifact
 from stonnx.errors import UnsupportedModelError, UsageError
 
 if TYPE_CHECKING:
+    from stonnx.reference import PositionCut
     from stonnx.runtime import Encoder, Reranker
 
 __all__ = ["Side", "Sides", "open_sides"]
@@ -33,12 +34,14 @@ class Side:
         results: What the two sides are compared by, float32, shape (texts, dimension): vectors, or of a reranker
             logits, shape (pairs, labels).
         versions: Versions of the libraries that run it, by name, where they are not those of this installation.
+        position_cut: Where the original was cut for want of positions; None where it was not, and of artifacts.
     """
 
     name: str
     run: Run
     results: Run
     versions: dict[str, str] = field(default_factory=dict)
+    position_cut: PositionCut | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +134,9 @@ def _reference_side(source: str | Path, threads: int, *, is_reranker: bool) -> S
     version = original.versions.get("sentence-transformers", "")
     name = f"sentence-transformers {version}".strip()
     versions = {library: found for library, found in original.versions.items() if library != "dtype"}
-    if isinstance(original, ReferenceReranker):
-        return Side(name=name, run=original.scores, results=original.logits, versions=versions)
-    return Side(name=name, run=original.encode, results=original.encode, versions=versions)
+    run, results = (
+        (original.scores, original.logits)
+        if isinstance(original, ReferenceReranker)
+        else (original.encode, original.encode)
+    )
+    return Side(name=name, run=run, results=results, versions=versions, position_cut=original.position_cut)

@@ -19,7 +19,7 @@ from stonnx.errors import CheckpointError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["build_class_tokenizer", "has_class"]
+__all__ = ["build_class_tokenizer", "has_class", "padding_of_class"]
 
 Parts = dict[str, Any]
 
@@ -85,6 +85,15 @@ def has_class(name: str, document: Mapping[str, Any] | None) -> bool:
     """
     model = (document or {}).get("model")
     return name in _CLASSES and isinstance(model, dict) and model.get("type", _kind(model)) == _CLASSES[name].model
+
+
+def padding_of_class(name: str) -> str:
+    """Text of the padding token where no file names one: of BERT for a class that is not known here.
+
+    Args:
+        name: Name of the tokenizer class, without "Fast".
+    """
+    return _CLASSES[name].special["pad_token"] if name in _CLASSES else "[PAD]"
 
 
 def _kind(model: Mapping[str, Any]) -> str:

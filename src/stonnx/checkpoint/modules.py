@@ -57,7 +57,8 @@ def read_modules(folder: SourceFolder, kind: Kind = "embedding") -> ModuleChain:
     if first != "Transformer":
         raise UnsupportedModelError(
             f"The first module is {first}; stonnx converts models that start with a Transformer.",
-            hint="Static and other models without a transformer cannot be converted.",
+            hint="Keep this model on sentence-transformers: static models, models of images, and those with a way of "
+            "their own for queries and documents (Router) cannot be converted.",
         )
     if kind == "reranker":
         _check_alone([name for name, _ in entries])
@@ -111,6 +112,11 @@ def _entry(folder: SourceFolder, item: object) -> tuple[str, str]:
     path = PurePosixPath(item["path"])
     folder.file(str(path))
     match = _TYPE.fullmatch(item["type"])
+    if match is None and item["type"].startswith("sentence_transformers."):
+        raise UnsupportedModelError(
+            f"modules.json names the module {item['type']!r}, which stonnx does not convert.",
+            hint="Keep this model on sentence-transformers; sparse and multi-vector encoders cannot be converted.",
+        )
     if match is None:
         raise UnsupportedModelError(
             f"modules.json names the module {item['type']!r}, which is not one of sentence-transformers' own.",

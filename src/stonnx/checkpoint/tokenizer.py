@@ -15,7 +15,7 @@ from stonnx._fields import Fields
 from stonnx.artifact.manifest import PaddingSide
 from stonnx.artifact.texts import is_tokenizer_failure
 from stonnx.checkpoint.bert_tokenizer import build_bert_tokenizer, read_vocab, word_piece_vocab
-from stonnx.checkpoint.class_tokenizers import build_class_tokenizer, has_class
+from stonnx.checkpoint.class_tokenizers import build_class_tokenizer, has_class, padding_of_class
 from stonnx.checkpoint.limits import max_tokens, pad_id
 from stonnx.checkpoint.older_files import older_document
 from stonnx.checkpoint.sentence_config import SentenceConfig
@@ -44,7 +44,19 @@ _OF_FAMILY = {
     "xlm-roberta": "XLMRobertaTokenizer",
 }
 # They split text with Python code before any vocabulary is asked.
-_PYTHON_CLASSES = {"BertJapaneseTokenizer", "BertweetTokenizer", "RoCBertTokenizer", "TapasTokenizer"}
+_PYTHON_CLASSES = {
+    "BertJapaneseTokenizer",
+    "BertweetTokenizer",
+    "CanineTokenizer",
+    "EsmTokenizer",
+    "FlaubertTokenizer",
+    "PhobertTokenizer",
+    "RoCBertTokenizer",
+    "TapasTokenizer",
+    "XLMTokenizer",
+}
+# The binary file of SentencePiece, under the names of the families.
+_SENTENCE_PIECE_FILES = ("sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
 
 # Far beyond every known vocabulary (about half a million pieces), and soon counted to.
 _LARGEST_ID = 10_000_000
@@ -117,7 +129,7 @@ def read_tokenizer(
     tokenizer.no_truncation()
     tokenizer.no_padding()
     limit = max_tokens(sentence, files.config, model_config.get("max_position_embeddings"))
-    padding = pad_id(tokenizer, _pad_token(files), model_config.get("pad_token_id"), notes)
+    padding = pad_id(tokenizer, _pad_token(files, class_name), model_config.get("pad_token_id"), notes)
     largest = _largest_id(tokenizer, folder)
     return TokenizerResult(
         json=tokenizer.to_str(),
@@ -206,11 +218,7 @@ def _build(folder: SourceFolder, files: _Files, class_name: str, notes: list[str
         return tokenizer
     document = files.document or older_document(folder, files.prefix, class_name)
     if document is None:
-        raise CheckpointError(
-            f"{folder.path} holds no tokenizer that stonnx can read: expected tokenizer.json or, for BERT and MPNet, "
-            "vocab.txt, or for RoBERTa vocab.json and merges.txt.",
-            hint="Save it again with transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
-        )
+        raise _no_tokenizer(folder, files.prefix)
     if has_class(class_name, document):
         return build_class_tokenizer(class_name, document, files.config, files.tokens)
     if class_name in _BERT_CLASSES:
@@ -218,6 +226,16 @@ def _build(folder: SourceFolder, files: _Files, class_name: str, notes: list[str
     tokenizer = Tokenizer.from_file(str(files.document_path))
     add_tokens(tokenizer, files.tokens)
     return tokenizer
+
+
+def _no_tokenizer(folder: SourceFolder, prefix: str) -> CheckpointError:
+    binary = next((name for name in _SENTENCE_PIECE_FILES if folder.exists(f"{prefix}{name}")), None)
+    found = "" if binary is None else f" {binary} alone is not enough."
+    return CheckpointError(
+        f"{folder.path} holds no tokenizer that stonnx can read: expected tokenizer.json or, for BERT and MPNet, "
+        f"vocab.txt, or for RoBERTa vocab.json and merges.txt.{found}",
+        hint="Save it again with transformers: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
+    )
 
 
 def _vocab(folder: SourceFolder, files: _Files) -> Mapping[str, int] | None:
@@ -252,7 +270,7 @@ def _lowercase_first(tokenizer: Tokenizer) -> None:
         tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *chain])
 
 
-def _pad_token(files: _Files) -> str:
+def _pad_token(files: _Files, class_name: str) -> str:
     stored = (files.document or {}).get("padding")
     default = stored.get("pad_token") if isinstance(stored, dict) else None
-    return files.tokens.text("pad_token", default if isinstance(default, str) else "[PAD]")
+    return files.tokens.text("pad_token", default if isinstance(default, str) else padding_of_class(class_name))

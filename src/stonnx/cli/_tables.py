@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stonnx.artifact.fidelity_class import AnyFidelity
     from stonnx.artifact.manifest import Fidelity, FidelityClass, Manifest, Stage, Variant
     from stonnx.bench import BenchReport, ProtocolResult
+    from stonnx.reference import PositionCut
     from stonnx.verify import AnyVariantReport, BareFolder, Report
 
 __all__ = [
@@ -209,6 +210,8 @@ def _print_remarks(output: Output, report: Report) -> None:
         output.item(f"{skipped.name}: skipped, {skipped.reason}")
     if report.bare_folder is not None and report.bare_folder.differs:
         output.item(_bare_folder_text(report.bare_folder))
+    if report.position_cut is not None:
+        output.item(_position_cut_text(report.position_cut))
 
 
 def _worst_text(variant: AnyVariantReport) -> str:
@@ -248,6 +251,13 @@ def _bare_folder_text(folder: BareFolder) -> str:
     )
 
 
+def _position_cut_text(cut: PositionCut) -> str:
+    return (
+        f"The original's files allow {cut.files_tokens:,} tokens, but it has positions for {cut.positions:,} and fails "
+        f"on longer texts: they were cut at {cut.positions:,} for it as well."
+    )
+
+
 def print_bench(output: Output, report: BenchReport) -> None:
     """A benchmark: both sides' numbers for each protocol, their ratio, and what was measured where."""
     labels = [report.variant, "portable" if report.against is None else "original"]
@@ -277,6 +287,8 @@ def print_bench(output: Output, report: BenchReport) -> None:
             ("machine", machine_text(report.machine)),
         ]
     )
+    if report.position_cut is not None:
+        output.item(_position_cut_text(report.position_cut))
 
 
 def _agreement_row(report: BenchReport) -> tuple[str, str]:

@@ -69,7 +69,8 @@ def verify_staging(source: Path, staging: Path, manifest: Manifest, *, on_step: 
     manifest = replace(manifest, files=file_entries(staging))
     write_manifest(staging, manifest)
     report = run_verification(Artifact.open(staging), on_step=on_step)
-    settled = settle(replace(report, bare_folder=original.bare_folder, recorded=True), manifest)
+    told = replace(report, bare_folder=original.bare_folder, position_cut=original.position_cut, recorded=True)
+    settled = settle(told, manifest)
     report = settled.report
     if not report.passed:
         failures = "; ".join(f"{v.name}: {', '.join(v.failures)}" for v in report.variants if not v.passed)

@@ -5,6 +5,14 @@ from __future__ import annotations
 from stonnx.reference.bare_folder import ignored_settings
 from stonnx.reference.cross_encoder import ReferenceReranker
 from stonnx.reference.loading import import_reference, reference_available
+from stonnx.reference.positions import PositionCut
 from stonnx.reference.sentence_transformers import ReferenceEncoder
 
-__all__ = ["ReferenceEncoder", "ReferenceReranker", "ignored_settings", "import_reference", "reference_available"]
+__all__ = [
+    "PositionCut",
+    "ReferenceEncoder",
+    "ReferenceReranker",
+    "ignored_settings",
+    "import_reference",
+    "reference_available",
+]

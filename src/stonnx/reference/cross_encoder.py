@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stonnx.artifact import clean_text
 from stonnx.errors import RunError, UsageError
 from stonnx.reference.loading import FOREIGN_RUN_ERRORS, import_reference, library_versions, load_model, model_name
+from stonnx.reference.positions import PositionCut, cut_to_positions
 
 __all__ = ["ReferenceReranker"]
 
@@ -25,11 +26,13 @@ class ReferenceReranker:
 
     Attributes:
         versions: Versions of sentence-transformers, transformers and torch, and the dtype.
+        position_cut: As in ``ReferenceEncoder``.
     """
 
-    def __init__(self, model: Any, versions: dict[str, str]) -> None:
+    def __init__(self, model: Any, versions: dict[str, str], position_cut: PositionCut | None = None) -> None:
         self._model = model
         self.versions = versions
+        self.position_cut = position_cut
 
     @classmethod
     def load(cls, source: str | Path, *, threads: int | None = None) -> Self:
@@ -55,7 +58,7 @@ class ReferenceReranker:
                 f"{source} is no cross-encoder: its config.json names {', '.join(classes)}, which has no classifier.",
                 hint="Name the cross-encoder that the artifact was converted from.",
             )
-        return cls(model, library_versions())
+        return cls(model, library_versions(), cut_to_positions(model))
 
     @property
     def max_tokens(self) -> int:

@@ -14,6 +14,7 @@ from stonnx.artifact import clean_text
 from stonnx.errors import RunError
 from stonnx.reference.bare_folder import readable_folder
 from stonnx.reference.loading import FOREIGN_RUN_ERRORS, library_versions, load_model, model_name
+from stonnx.reference.positions import PositionCut, cut_to_positions
 
 __all__ = ["ReferenceEncoder"]
 
@@ -23,11 +24,14 @@ class ReferenceEncoder:
 
     Attributes:
         versions: Versions of sentence-transformers, transformers and torch, and the dtype.
+        position_cut: Where texts are cut that the files allow and the model has no positions for; None where the
+            files' own limit fits.
     """
 
-    def __init__(self, model: Any, versions: dict[str, str]) -> None:
+    def __init__(self, model: Any, versions: dict[str, str], position_cut: PositionCut | None = None) -> None:
         self._model = model
         self.versions = versions
+        self.position_cut = position_cut
 
     @classmethod
     def load(cls, source: str | Path, *, threads: int | None = None, as_it_is: bool = False) -> Self:
@@ -53,7 +57,7 @@ class ReferenceEncoder:
             if not as_it_is and Path(source).is_dir():
                 name["model_name_or_path"] = str(stack.enter_context(readable_folder(Path(source))))
             model = load_model("SentenceTransformer", name, source=source, threads=threads)
-        return cls(model, library_versions())
+        return cls(model, library_versions(), cut_to_positions(model))
 
     @property
     def max_tokens(self) -> int:

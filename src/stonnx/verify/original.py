@@ -13,7 +13,7 @@ from pathlib import Path
 from stonnx.artifact import Goldens, PairGoldens
 from stonnx.artifact.manifest import Kind
 from stonnx.errors import UnsupportedModelError
-from stonnx.reference import ReferenceEncoder, ReferenceReranker, ignored_settings
+from stonnx.reference import PositionCut, ReferenceEncoder, ReferenceReranker, ignored_settings
 from stonnx.verify.bare_folder import BareFolder
 from stonnx.verify.metrics import compare
 from stonnx.verify.pair_probes import probe_pairs
@@ -41,11 +41,13 @@ class Original:
         encoder: Runs it.
         goldens: The texts and their vectors.
         bare_folder: None where sentence-transformers reads the source as stonnx does.
+        position_cut: Where its texts were cut for want of positions; None where the files' limit fits.
     """
 
     encoder: ReferenceEncoder
     goldens: Goldens
     bare_folder: BareFolder | None
+    position_cut: PositionCut | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +58,13 @@ class OriginalReranker:
         reranker: Runs it.
         goldens: The pairs and their scores.
         bare_folder: Always None: sentence-transformers reads every folder of a reranker as stonnx does.
+        position_cut: Where its pairs were cut for want of positions; None where the files' limit fits.
     """
 
     reranker: ReferenceReranker
     goldens: PairGoldens
     bare_folder: None = None
+    position_cut: PositionCut | None = None
 
 
 AnyOriginal = Original | OriginalReranker
@@ -100,7 +104,7 @@ def run_original_encoder(source: str | Path, texts: Sequence[str] | None = None)
     goldens = make_goldens(encoder, (*probe_texts(), *(texts or ())))
     ignored = ignored_settings(source)
     if not ignored:
-        return Original(encoder=encoder, goldens=goldens, bare_folder=None)
+        return Original(encoder=encoder, goldens=goldens, bare_folder=None, position_cut=encoder.position_cut)
     as_it_is = ReferenceEncoder.load(source, as_it_is=True).encode(goldens.texts, batch_size=_SMALL_BATCH)
     if as_it_is.shape != goldens.vectors.shape:
         found = BareFolder(ignored=ignored, cosine_mean=0.0, cosine_min=0.0)
@@ -110,7 +114,7 @@ def run_original_encoder(source: str | Path, texts: Sequence[str] | None = None)
     if found.differs:  # it travels with the vectors: whoever verifies them later is told as well
         told = {**goldens.reference, "without modules.json": f"other vectors, lowest cosine {found.cosine_min:.4f}"}
         goldens = replace(goldens, reference=told)
-    return Original(encoder=encoder, goldens=goldens, bare_folder=found)
+    return Original(encoder=encoder, goldens=goldens, bare_folder=found, position_cut=encoder.position_cut)
 
 
 def run_original_reranker(source: str | Path) -> OriginalReranker:
@@ -124,7 +128,7 @@ def run_original_reranker(source: str | Path) -> OriginalReranker:
         RunError: sentence-transformers cannot load or run it.
     """
     reranker = ReferenceReranker.load(source)
-    return OriginalReranker(reranker=reranker, goldens=make_pair_goldens(reranker))
+    return OriginalReranker(reranker=reranker, goldens=make_pair_goldens(reranker), position_cut=reranker.position_cut)
 
 
 def make_goldens(reference: ReferenceEncoder, texts: Sequence[str] | None = None) -> Goldens:
@@ -136,7 +140,7 @@ def make_goldens(reference: ReferenceEncoder, texts: Sequence[str] | None = None
     """
     chosen = tuple(probe_texts() if texts is None else texts)
     vectors = reference.encode(chosen, batch_size=_SMALL_BATCH)
-    return Goldens(texts=chosen, vectors=vectors, reference=reference.versions)
+    return Goldens(texts=chosen, vectors=vectors, reference=_described(reference))
 
 
 def make_pair_goldens(reference: ReferenceReranker, pairs: Sequence[tuple[str, str]] | None = None) -> PairGoldens:
@@ -148,6 +152,13 @@ def make_pair_goldens(reference: ReferenceReranker, pairs: Sequence[tuple[str, s
     """
     chosen = tuple(probe_pairs() if pairs is None else pairs)
     logits = reference.logits(chosen, batch_size=_SMALL_BATCH)
-    return PairGoldens(
-        pairs=chosen, scores=reference.scores_of(logits), logits=logits, reference=dict(reference.versions)
-    )
+    return PairGoldens(pairs=chosen, scores=reference.scores_of(logits), logits=logits, reference=_described(reference))
+
+
+def _described(reference: ReferenceEncoder | ReferenceReranker) -> dict[str, str]:
+    """What made the results; it travels with them, so whoever verifies them later is told as well."""
+    cut = reference.position_cut
+    if cut is None:
+        return dict(reference.versions)
+    told = f"{cut.positions} tokens, as many as it has positions for; its files say {cut.files_tokens}"
+    return {**reference.versions, "cut at": told}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stonnx.errors import UsageError
-from stonnx.texts import is_jsonl, json_rows, numbered_lines, source_name, text_field
+from stonnx.texts import is_jsonl, json_rows, numbered_lines, source_name
 
 __all__ = ["LabelledPair", "read_pairs", "read_unlabelled_pairs"]
 
@@ -71,8 +71,8 @@ def read_unlabelled_pairs(source: str | Path) -> tuple[tuple[str, str], ...]:
 
 
 def _json_texts(source: str | Path) -> Iterator[tuple[str, str]]:
-    for number, row in json_rows(source):
-        yield text_field(source, number, row, "s1"), text_field(source, number, row, "s2")
+    for row in json_rows(source):
+        yield row.text("s1"), row.text("s2")
 
 
 def _table_texts(source: str | Path) -> Iterator[tuple[str, str]]:
@@ -91,12 +91,8 @@ def _columns(row: Sequence[str]) -> str:
 
 
 def _json_pairs(source: str | Path) -> Iterator[LabelledPair]:
-    for number, row in json_rows(source):
-        score = row.get("score")
-        finite = None if isinstance(score, bool) or not isinstance(score, (int, float)) else _finite(score)
-        if finite is None:
-            raise UsageError(f'{source_name(source)}, line {number}: "score" is {score!r:.40}, expected a number.')
-        yield LabelledPair(text_field(source, number, row, "s1"), text_field(source, number, row, "s2"), finite)
+    for row in json_rows(source):
+        yield LabelledPair(row.text("s1"), row.text("s2"), row.number("score"))
 
 
 def _table_pairs(source: str | Path) -> Iterator[LabelledPair]:
@@ -107,22 +103,14 @@ def _table_pairs(source: str | Path) -> Iterator[LabelledPair]:
                 hint=_FORMATS_HINT,
             )
         try:
-            score = _finite(float(row[2]))
+            score = float(row[2])
         except ValueError:
             if at == 0:
                 continue
-            score = None
-        if score is None:
+            score = math.nan
+        if not math.isfinite(score):
             raise UsageError(f"{source_name(source)}, line {number}: the score {row[2]!r:.40} is not a finite number.")
         yield LabelledPair(row[0], row[1], score)
-
-
-def _finite(number: float) -> float | None:
-    """The number as a float; None where it is no finite one."""
-    try:
-        return float(number) if math.isfinite(number) else None
-    except OverflowError:  # an integer of hundreds of digits
-        return None
 
 
 def _rows(source: str | Path) -> Iterator[_Row]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from stonnx.artifact import Fidelity, ScoreFidelity
 from stonnx.artifact.fidelity_class import BOUNDS, SCORE_BOUNDS
 from stonnx.artifact.manifest import FidelityClass, Kind
+from stonnx.reference import PositionCut
 from stonnx.verify.bare_folder import BareFolder
 
 __all__ = [
@@ -158,6 +159,8 @@ class Report:
         variants: One entry per variant that ran.
         skipped: The variants that cannot run here.
         bare_folder: What sentence-transformers makes of the source without stonnx's help, where that is something else.
+        position_cut: Where the original's texts were cut so that it runs at all: its files allow more tokens than it
+            has positions for. None where they do not, and of goldens.
         notes: What was decided about variants while they were recorded, one sentence each.
         recorded: Whether the artifact was marked as verified because of this report.
         kind: What the model makes.
@@ -170,6 +173,7 @@ class Report:
     variants: tuple[AnyVariantReport, ...]
     skipped: tuple[SkippedVariant, ...] = ()
     bare_folder: BareFolder | None = None
+    position_cut: PositionCut | None = None
     notes: tuple[str, ...] = ()
     recorded: bool = False
     kind: Kind = "embedding"

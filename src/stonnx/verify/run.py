@@ -73,6 +73,7 @@ def verify(
         variants=tuple(reports),
         skipped=skipped,
         bare_folder=target.bare_folder,
+        position_cut=target.position_cut,
         kind=opened.manifest.kind,
     )
     if keep and against is not None and not texts and _is_open(opened, report):

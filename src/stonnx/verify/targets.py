@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stonnx.artifact import AnyGoldens, Artifact, Goldens, PairGoldens, Variant
 from stonnx.errors import UnsupportedModelError, UsageError
+from stonnx.reference import PositionCut
 from stonnx.runtime import Encoder, Reranker
 from stonnx.verify.bare_folder import BareFolder
 from stonnx.verify.measure import measure_variant, pair_cosines
@@ -41,6 +42,10 @@ class Target(Protocol):
     def bare_folder(self) -> BareFolder | None:
         """What sentence-transformers makes of the source by itself, where that is something else."""
 
+    @property
+    def position_cut(self) -> PositionCut | None:
+        """Where the original was cut for want of positions."""
+
     def measure(self, artifact: Artifact, variant: Variant) -> AnyVariantReport:
         """Run a variant, compare, and hold it to its class.
 
@@ -57,6 +62,7 @@ class _Embeddings:
     pairs: tuple[LabelledPair, ...]
     cosines: NDArray[np.float64] | None = None
     bare_folder: BareFolder | None = None
+    position_cut: PositionCut | None = None
     tolerance: Tolerance = _TOLERANCE
 
     def measure(self, artifact: Artifact, variant: Variant) -> AnyVariantReport:
@@ -72,6 +78,7 @@ class _Scores:
     pairs: tuple[LabelledPair, ...]
     odds: NDArray[np.float64] | None = None
     bare_folder: None = None
+    position_cut: PositionCut | None = None
     tolerance: ScoreTolerance = _SCORE_TOLERANCE
 
     def measure(self, artifact: Artifact, variant: Variant) -> AnyVariantReport:
@@ -102,7 +109,11 @@ def original_target(
         _check_width(artifact, original.goldens, against, what="components")
         cosines = pair_cosines(original.encoder.encode, pairs)
         return _Embeddings(
-            goldens=original.goldens, pairs=tuple(pairs), cosines=cosines, bare_folder=original.bare_folder
+            goldens=original.goldens,
+            pairs=tuple(pairs),
+            cosines=cosines,
+            bare_folder=original.bare_folder,
+            position_cut=original.position_cut,
         )
     if kind != "reranker":
         raise UnsupportedModelError(f"A model of the kind {kind!r} cannot be verified yet.")
@@ -115,7 +126,7 @@ def original_target(
     run = run_original_reranker(against)
     _check_width(artifact, run.goldens, against, what="labels")
     odds = pair_log_odds(run.reranker.logits, pairs, activation=run.reranker.activation)
-    return _Scores(goldens=run.goldens, pairs=tuple(pairs), odds=odds)
+    return _Scores(goldens=run.goldens, pairs=tuple(pairs), odds=odds, position_cut=run.position_cut)
 
 
 def golden_target(artifact: Artifact, *, pairs: Sequence[LabelledPair]) -> Target:

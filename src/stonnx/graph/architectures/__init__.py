@@ -38,7 +38,10 @@ def read_architecture(config: Mapping[str, Any]) -> tuple[str, Architecture]:
     """
     model_type = config.get("model_type")
     if not isinstance(model_type, str):
-        raise CheckpointError("config.json has no model_type, so the architecture is unknown.")
+        raise CheckpointError(
+            "config.json has no model_type, so the architecture is unknown.",
+            hint="Download config.json again; every model that transformers saved names its model_type there.",
+        )
     if config.get("auto_map"):
         raise UnsupportedModelError(
             f"The model brings its own code (auto_map in config.json, model_type {model_type!r}); "

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from stonnx._fields import Fields
 from stonnx.errors import CheckpointError, UnsupportedModelError
 from stonnx.graph.blocks import Activation
 
@@ -17,6 +18,8 @@ _ACTIVATIONS: Mapping[str, Activation] = {
     "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu",
 }
+
+_ELSEWHERE = "Keep this model on sentence-transformers."
 
 MOST_LAYERS = 200
 """More layers than any encoder has: the deepest have some dozens."""
@@ -81,7 +84,9 @@ class Sizes:
         """
         for flag in ("is_decoder", "add_cross_attention"):
             if config.get(flag):
-                raise UnsupportedModelError(f"{flag} is set: this is a decoder, and stonnx authors encoders.")
+                raise UnsupportedModelError(
+                    f"{flag} is set in config.json: this is a decoder, and stonnx authors encoders.", hint=_ELSEWHERE
+                )
 
         def size(key: str, default: int) -> int:
             return positive(config, key, keys.defaults.get(key, default))
@@ -89,9 +94,9 @@ class Sizes:
         heads, width = size(keys.heads, 12), size(keys.width, 768)
         if width % heads:
             raise CheckpointError(f"config.json: {keys.width} {width} is not a multiple of {keys.heads} {heads}.")
-        layers = size(keys.layers, 12)
-        if layers > MOST_LAYERS:  # every other size is compared with a tensor before anything of that size is made
-            raise CheckpointError(f"config.json: {keys.layers} is {layers}, expected at most {MOST_LAYERS}.")
+        # Every other size is compared with a tensor before anything of that size is made.
+        usual_layers = keys.defaults.get(keys.layers, 12)
+        layers = _fields(config).positive_int(keys.layers, default=usual_layers, at_most=MOST_LAYERS)
         return cls(
             vocab=size("vocab_size", keys.vocab_default),
             positions=size("max_position_embeddings", 512),
@@ -99,7 +104,9 @@ class Sizes:
             inner=size(keys.inner, 3072),
             layers=layers,
             heads=heads,
-            eps=_eps(config) if keys.fixed_eps is None else keys.fixed_eps,
+            eps=_fields(config).number("layer_norm_eps", default=1e-12, at_least=0, below=1)
+            if keys.fixed_eps is None
+            else keys.fixed_eps,
             activation=_activation(config, keys.activation, keys.defaults.get(keys.activation, "gelu")),
         )
 
@@ -110,10 +117,7 @@ def positive(config: Mapping[str, Any], key: str, default: int) -> int:
     Raises:
         CheckpointError: It is something else.
     """
-    value = config.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise CheckpointError(f"config.json: {key} is {value!r}, expected a positive integer.")
-    return value
+    return _fields(config).positive_int(key, default=default)
 
 
 def absolute_positions_only(config: Mapping[str, Any]) -> None:
@@ -138,21 +142,18 @@ def padding_id(config: Mapping[str, Any], sizes: Sizes) -> int:
     """
     value, below = config.get("pad_token_id", 1), min(sizes.vocab, sizes.positions - 1)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < below:
-        raise CheckpointError(
-            f"config.json: pad_token_id is {value!r}, expected a token id below {below}: positions are counted from it."
-        )
+        raise _fields(config).wrong("pad_token_id", f"a token id below {below}: positions are counted from it")
     return value
+
+
+def _fields(config: Mapping[str, Any]) -> Fields:
+    return Fields("config.json", config, error=CheckpointError)
 
 
 def _activation(config: Mapping[str, Any], key: str, default: str) -> Activation:
     name = config.get(key, default)
     if not isinstance(name, str) or name not in _ACTIVATIONS:
-        raise UnsupportedModelError(f"{key} is {name!r}; stonnx authors {', '.join(_ACTIVATIONS)}.")
+        raise UnsupportedModelError(
+            f"{key} is {name!r} in config.json; stonnx authors {', '.join(_ACTIVATIONS)}.", hint=_ELSEWHERE
+        )
     return _ACTIVATIONS[name]
-
-
-def _eps(config: Mapping[str, Any]) -> float:
-    eps = config.get("layer_norm_eps", 1e-12)
-    if isinstance(eps, bool) or not isinstance(eps, (int, float)) or not 0 <= eps < 1:
-        raise CheckpointError(f"config.json: layer_norm_eps is {eps!r}, expected a small positive number.")
-    return float(eps)
