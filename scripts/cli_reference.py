@@ -42,7 +42,7 @@ a line feed, which a carriage return may precede; U+2028 and the like belong to 
 |---|---|
 | `.jsonl` or `.ndjson`, or any with `--jsonl` | a JSON object with a `text` on every line |
 | any other, and stdin | a text on every line; an empty line is a text for `encode`, and is left out elsewhere |
-| `--pairs`: `.jsonl` or `.ndjson` | a JSON object with `s1`, `s2` and `score` on every line |
+| `--pairs`: `.jsonl` or `.ndjson` | a JSON object with `s1`, `s2` and `score` on every line; `tune` and `bench` need no score, here and below |
 | `--pairs`: `.csv` | text, text, score, with quotes as in RFC 4180 |
 | `--pairs`: any other, and stdin | text, text, score with tabs between them and no quotes |
 
@@ -52,12 +52,13 @@ With `--json`, stdout is one JSON document, or for `encode` one per line; after 
 
 | verb | keys |
 |---|---|
-| `convert` | `path`, `verified`, `manifest` (as `stonnx.json`), `report` (as `verify`, or null), `notes`, `unused_tensors`, `seconds` (by step) |
+| `convert` | `path`, `verified`, `manifest` (as `stonnx.json`), `report` (as `verify`, or null), `unverified` (why there is none, or null), `notes`, `unused_tensors`, `seconds` (by step) |
 | `info` | `path`, `manifest` (as `stonnx.json`), `total_bytes`, `files_checked`, `why_not_here` (by variant; null: it runs here), `choice` (of `tune`, or null) |
 | `encode` | a line per text: `index`, `embedding`; with `--output`: `output`, `texts`, `dimension`, `dtype`, `truncated_texts` |
-| `verify` | `passed`, `reference`, `compared_with`, `machine`, `tolerance`, `class_bounds`, `variants`, `skipped`, `bare_folder` (or null), `position_cut` (or null), `recorded` |
-| `tune` | `artifact`, `options`, `compared_with`, `texts`, `seconds`, `least_seconds`, `machine`, `rows`, `skipped`, `written` (the file, or null) |
-| `bench` | `machine`, `versions`, `threads`, `streams`, `artifact`, `variant`, `against`, `sides`, `cosine_min`, `score_diff`, `position_cut` (or null), `protocols` |
+| `rerank` | a list with an object per document, the best first: `corpus_id`, `score`, `text` |
+| `verify` | `kind`, `passed`, `reference`, `compared_with`, `machine`, `tolerance`, `class_bounds`, `variants`, `skipped`, `bare_folder` and `position_cut` (or null), `notes`, `recorded` |
+| `tune` | `artifact`, `kind`, `options`, `compared_with`, `texts`, `seconds`, `least_seconds`, `machine`, `rows`, `skipped`, `written` (the file, or null) |
+| `bench` | `machine`, `versions`, `threads`, `streams`, `artifact`, `variant`, `against`, `sides`, `cosine_min` and `score_diff` (one of them null), `position_cut` (or null), `protocols` |
 | `demo` | `artifact`, `convert_seconds`, `verification` (as `verify`, or null), `bench` (as `bench`), `sentences`, `cosines`, `seconds` |
 """  # noqa: E501  a table row is a line
 

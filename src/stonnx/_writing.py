@@ -52,7 +52,7 @@ def staged_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
         force: Replace an existing file instead of refusing it.
 
     Yields:
-        The file in the making: binary, at its start, seekable.
+        The file that is being written: binary, at its start, seekable.
 
     Raises:
         UsageError: There is something that is no regular file, or a file and ``force`` is False.

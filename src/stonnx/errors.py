@@ -1,12 +1,14 @@
 """The error tree of stonnx, drawn once.
 
+Who catches a class catches those below it::
+
     StonnxError                      everything that stonnx raises on purpose
     ├── UsageError                   an argument is wrong (also a ValueError)
     ├── CheckpointError              the source is not a readable model folder
     ├── ArtifactError                the artifact is missing, broken or too new
     ├── UnsupportedModelError        a model, module or option that stonnx does not author
     ├── MissingExtraError            an optional dependency is not installed
-    ├── VerificationError            the vectors are not the original's, within tolerance
+    ├── VerificationError            the results are not the original's, within tolerance
     └── RunError                     the machine said no: disk full, network, engine failure
 
 A message says what is wrong with the value that was found and what was expected;

@@ -25,7 +25,6 @@ from stonnx.errors import UsageError
 
 __all__ = [
     "STDIN",
-    "beginning",
     "is_jsonl",
     "iter_texts",
     "json_rows",
@@ -41,22 +40,6 @@ _JSONL_SUFFIXES = (".jsonl", ".ndjson")
 _SAMPLED_LINES = 20  # enough to tell JSON lines from a text that happens to be JSON
 
 _log = logging.getLogger(__name__)
-
-
-_QUESTION_WORDS = 6
-_QUESTION_CHARACTERS = 16
-
-
-def beginning(text: str) -> str:
-    """The first words of a text, or its first characters where words are not set apart, as in Chinese.
-
-    It stands for a question that this text answers and others do not, where a reranker is to be measured and nobody
-    has given questions.
-    """
-    words = text.split()
-    if len(words) > 2 * _QUESTION_WORDS:
-        return " ".join(words[:_QUESTION_WORDS])
-    return text[: min(_QUESTION_CHARACTERS, (len(text) + 1) // 2)]
 
 
 def read_texts(source: str | Path, *, jsonl: bool = False) -> tuple[str, ...]:

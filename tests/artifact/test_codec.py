@@ -285,6 +285,9 @@ def test_a_reranker(reranker):
         (("outputs", 0, "kind"), "logits", r"outputs\[0\]\.kind: expected 'scores'"),
         (("variants", 0, "fidelity", "max_abs_diff"), 1.5, r"max_abs_diff: expected 0.0 to 1.0, found 1.5"),
         (("variants", 0, "fidelity", "pairs"), 0, r"pairs: expected at least 1, found 0"),
+        (("variants", 0, "fidelity", "queries"), -1, r"queries: expected at least 0, found -1"),
+        (("variants", 0, "fidelity", "mean_abs_diff"), 1.1, r"mean_abs_diff: expected 0.0 to 1.0, found 1.1"),
+        (("variants", 0, "fidelity", "mean_abs_diff"), -0.1, r"mean_abs_diff: expected 0.0 to 1.0, found -0.1"),
         (
             ("variants", 1, "fidelity"),
             {"texts": 1, "cosine_mean": 1, "cosine_min": 1, "max_abs_diff": 0, "top10_overlap": 1},

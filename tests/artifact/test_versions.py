@@ -52,6 +52,12 @@ def test_a_stored_artifact_embeds(version):
         assert abs(encoder.encode(list(goldens.texts)) - goldens.vectors).max() < 1e-6
 
 
+def test_what_a_file_says_is_carried_over():
+    value = {**stored(2), "default_prompt_name": "query", "truncate_dim": 4, "similarity": "dot"}
+    m = manifest_from_json(value)
+    assert (m.tower.default_prompt_name, m.truncate_dim, m.similarity) == ("query", 4, "dot")
+
+
 def test_a_step_changes_nothing_but_its_own():
     """One step at a time: what version 1 had is untouched in version 2, and the chain ends in the present layout."""
     first = stored(1)
@@ -109,3 +115,12 @@ def test_an_older_file_lacks_no_keys_of_its_own(version, key):
 def test_a_damaged_older_file(version, change):
     with pytest.raises(ArtifactError):
         manifest_from_json({**stored(version), **change})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("wrong", [[], {}, 1, 0, None, "true"], ids=str)
+def test_equal_lengths_is_true_or_false(version, wrong):
+    value = stored(version)
+    value["variants"][1]["equal_lengths"] = wrong
+    with pytest.raises(ArtifactError, match=r"variants\[1\]\.equal_lengths: expected true or false, found"):
+        manifest_from_json(value)

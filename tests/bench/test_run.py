@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stonnx.artifact import Artifact, TokenizerSpec
+from stonnx._queries import query_calls
+from stonnx.artifact import Artifact, Scoring, TokenizerSpec
 from stonnx.bench import run as run_module
 from stonnx.bench.agreement import lowest_cosine
-from stonnx.bench.pairs import bench_pairs, query_calls
+from stonnx.bench.pairs import bench_pairs
 from stonnx.bench.report import BenchReport, Latency, ProtocolResult
 from stonnx.bench.run import BenchOptions, run_bench
 from stonnx.bench.sides import Side, Sides
@@ -170,7 +171,8 @@ def test_shipped_texts_are_in_the_language_of_the_vocabulary(run, artifact, monk
 
 
 def test_a_reranker_is_measured_on_pairs(run, artifact, monkeypatch):
-    reranker = Artifact(path=artifact.path, manifest=replace(artifact.manifest, kind="reranker"))
+    scoring = Scoring(labels=("yes",), activation="Sigmoid", pair_template=None)
+    reranker = Artifact(path=artifact.path, manifest=replace(artifact.manifest, kind="reranker", scoring=scoring))
 
     @contextlib.contextmanager
     def open_sides(given, **arguments):
@@ -201,8 +203,8 @@ def test_what_is_no_pair_is_refused(pairs, tmp_path):
 
 
 def test_query_calls_have_twenty_documents_each():
-    calls = query_calls(bench_pairs("en"))
+    calls = query_calls(bench_pairs("en"), queries=10)
     assert {len(call) for call in calls} == {20}
     assert len({query for call in calls for query, _ in call}) == len(calls) == 10
-    few = query_calls([("q", "d1"), ("q", "d2"), ("r", "d1")])
+    few = query_calls([("q", "d1"), ("q", "d2"), ("r", "d1")], queries=10)
     assert few == ((("q", "d1"), ("q", "d2")), (("r", "d1"), ("r", "d2")))

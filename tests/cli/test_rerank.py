@@ -88,6 +88,15 @@ def test_options_reach_the_reranker(ranking, capsys):
     assert "fp32" in capsys.readouterr().err
 
 
+def test_threads_and_batches_are_those_that_were_asked_for(monkeypatch):
+    loaded = []
+    rank = Reranker.rank
+    monkeypatch.setattr(Reranker, "rank", lambda self, *args, **more: loaded.append(self) or rank(self, *args, **more))
+    assert main(["rerank", "R", QUERY, *DOCUMENTS, "--json", "--batch-tokens", "20", "--threads", "3"]) == 0
+    (reranker,) = loaded
+    assert (reranker.threads, reranker.batch_tokens) == (3, 20)
+
+
 def test_a_person_sees_ranks_scores_and_shortened_documents(ranking, capsys):
     long = "a very long document \x1b[31m " * 10
     assert main(["rerank", "R", QUERY, *DOCUMENTS, long, "--quiet"]) == 0

@@ -17,7 +17,7 @@ from stonnx.artifact.fidelity_class import BOUNDS, CLASSES
 from stonnx.compile import convert, verification
 from stonnx.compile.catalogue import INT8_ROWS
 from stonnx.compile.sources import AuthoredInt8
-from stonnx.compile.sources.quantised import _note
+from stonnx.compile.sources.quantized import _note
 from stonnx.errors import UsageError, VerificationError
 from stonnx.quantize import (
     Quantized,
@@ -64,7 +64,7 @@ def convert_recorded(source, out, **options):
         return made.models
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stonnx.compile.sources.quantised.quantize", recording)
+        patch.setattr("stonnx.compile.sources.quantized.quantize", recording)
         made.done = convert(source, out, verify=False, int8=True, **options)
     return made
 
@@ -85,7 +85,7 @@ def convert_again(tiny_source, tmp_path, recorded, monkeypatch):
     """A function: two quantised models for the targets in; converts without quantising once more."""
 
     def convert_with(models=recorded.models, **options):
-        monkeypatch.setattr("stonnx.compile.sources.quantised.quantize", lambda *_, **__: models)
+        monkeypatch.setattr("stonnx.compile.sources.quantized.quantize", lambda *_, **__: models)
         return convert(tiny_source, tmp_path / "out", int8=True, **options)
 
     return convert_with

@@ -13,26 +13,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stonnx.artifact import Artifact, check_graphs, manifest_from_json
-from stonnx.artifact.goldens import read_goldens
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from stonnx.artifact import Artifact, PairGoldens, check_graphs, manifest_from_json
+from stonnx.artifact.goldens import read_goldens, write_goldens
 from stonnx.artifact.strict_json import read_strict_json
 from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.checkpoint.safetensors_file import SafetensorsFile
 from stonnx.errors import StonnxError
-from stonnx.graph import make_blueprint
+from stonnx.graph import Blueprint, make_blueprint
 from stonnx.graph.modules import Dense, LayerNorm, Normalize, Pooling
 from stonnx.testing import TinyModel, make_tiny_model
 from stonnx.texts import read_texts
-from stonnx.verify import read_pairs
+from stonnx.verify import read_pairs, read_unlabelled_pairs
 
 __all__ = ["TARGETS", "Target", "seeds"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _VALID = REPOSITORY / "tests" / "artifact" / "valid"
+_OLD = REPOSITORY / "tests" / "artifact" / "old"
 _CORPUS = Path(__file__).parent / "seeds"
 _HEAD = (
     Pooling(modes=("mean", "cls")),
-    Dense(path="", in_features=32, out_features=8, bias=True, activation="Tanh"),
+    Dense(path="", in_features=64, out_features=8, bias=True, activation="Tanh"),
     LayerNorm(path="", dimension=8),
     Normalize(),
 )
@@ -48,6 +52,7 @@ _SETTINGS = (
     "3_LayerNorm/config.json",
     "model.safetensors.index.json",
 )
+_SHARD = "model-00001-of-00001.safetensors"  # what an index of weights names
 _CROSS_ENCODER = ("config.json", "config_sentence_transformers.json", "sentence_bert_config.json", "modules.json")
 _SUFFIXES = (".jsonl", ".txt", ".csv", ".tsv")
 
@@ -82,8 +87,10 @@ class Workshop:
         self._folder = tempfile.TemporaryDirectory(prefix="stonnx-fuzz-")
         root = Path(self._folder.name)
         self.model = make_tiny_model(root / "model", TinyModel(head=_HEAD, max_tokens=20, layers=1))
+        shutil.copyfile(self.model / "model.safetensors", self.model / _SHARD)
         self.reranker = _make_reranker(root / "reranker")
         self.artifact = Path(shutil.copytree(_VALID, root / "artifact"))
+        self.pair_goldens = _pair_goldens(root / "pair_goldens")
         self.opened = Artifact.open(self.artifact)
         self.file = root / "file"
 
@@ -95,15 +102,20 @@ class Workshop:
 
     def graph(self, data: bytes) -> None:
         """An ONNX file."""
-        (self.artifact / "onnx/model_optimized.onnx").write_bytes(data)
-        with contextlib.suppress(StonnxError):
-            check_graphs(self.opened, self.opened.variant("fp32"))
+        for variant in self.opened.manifest.variants:  # they take other inputs
+            with _replaced(self.artifact / variant.graph.file, data), contextlib.suppress(StonnxError):
+                check_graphs(self.opened, variant)
 
     def goldens(self, data: bytes) -> None:
         """``golden.safetensors``."""
-        (self.artifact / "golden.safetensors").write_bytes(data)
-        with contextlib.suppress(StonnxError):
+        with _replaced(self.artifact / "golden.safetensors", data), contextlib.suppress(StonnxError):
             read_goldens(self.artifact)
+
+    def golden_texts(self, data: bytes) -> None:
+        """``golden.json``, of an embedding model or of a reranker."""
+        for folder in (self.artifact, self.pair_goldens):
+            with _replaced(folder / "golden.json", data), contextlib.suppress(StonnxError):
+                read_goldens(folder)
 
     def tokenizer(self, data: bytes) -> None:
         """``tokenizer.json`` of a model."""
@@ -124,8 +136,8 @@ class Workshop:
     def cross_encoder(self, data: bytes) -> None:
         """The settings of a cross-encoder; the first byte says which file."""
         name = _CROSS_ENCODER[data[0] % len(_CROSS_ENCODER)] if data else _CROSS_ENCODER[0]
-        with _replaced(self.reranker / name, data[1:]), contextlib.suppress(StonnxError):
-            read_model(resolve_source(self.reranker))
+        with _replaced(self.reranker / name, data[1:]):
+            _blueprint(self.reranker)
 
     def safetensors(self, data: bytes) -> None:
         """A file of weights."""
@@ -139,16 +151,43 @@ class Workshop:
         """Files of texts and of labelled pairs; the first byte says which kind."""
         path = self.file.with_suffix(_SUFFIXES[data[0] % len(_SUFFIXES)] if data else ".txt")
         path.write_bytes(data[1:])
-        for read in (read_texts, read_pairs):
+        for read in (read_texts, read_pairs, read_unlabelled_pairs):
             with contextlib.suppress(StonnxError):
                 read(path)
 
     def _in_model(self, name: str, data: bytes) -> None:
-        with _replaced(self.model / name, data), contextlib.suppress(StonnxError):
-            source = resolve_source(self.model)
-            spec = read_model(source)
-            with Weights.open(source, spec.transformer_path) as weights:
-                make_blueprint(source, spec, weights)
+        with _replaced(self.model / name, data):
+            _blueprint(self.model)
+
+
+def _blueprint(model: Path) -> Blueprint | None:
+    """What can be authored of a model; None where it is refused."""
+    with contextlib.suppress(StonnxError):
+        source = resolve_source(model)
+        spec = read_model(source)
+        with Weights.open(source, spec.transformer_path) as weights:
+            return make_blueprint(source, spec, weights)
+    return None
+
+
+def _pair_goldens(folder: Path) -> Path:
+    """A folder with the goldens of a reranker."""
+    folder.mkdir()
+    scores = np.array([[0.5], [0.25]], dtype=np.float32)
+    pairs = (("a query", "a document"), ("a query", ""))
+    write_goldens(folder, PairGoldens(pairs=pairs, scores=scores, logits=scores, reference={"dtype": "float32"}))
+    return folder
+
+
+def _reranker_manifest() -> bytes:
+    """The valid manifest as that of a reranker."""
+    value = json.loads((_VALID / "stonnx.json").read_text(encoding="utf-8"))
+    figures = {"pairs": 2, "queries": 0, "mean_abs_diff": 0, "max_abs_diff": 0, "top10_overlap": 1}
+    outputs = [{"name": name, "kind": name, "dimension": 1} for name in ("scores", "logits")]
+    scoring = {"labels": ["yes"], "activation": "Sigmoid", "pair_template": "{query} {document}"}
+    variants = [{**variant, "fidelity": figures} for variant in value["variants"]]
+    other = {"kind": "reranker", "outputs": outputs, "scoring": scoring, "truncate_dim": None, "variants": variants}
+    return json.dumps({**value, **other}).encode()
 
 
 def _make_reranker(folder: Path) -> Path:
@@ -174,6 +213,12 @@ def _make_reranker(folder: Path) -> Path:
     }
     for name, value in files.items():
         (folder / name).write_text(json.dumps(value), encoding="utf-8")
+    width = config["hidden_size"]
+    layers = {"bert.pooler.dense": (width, width), "classifier": (2, width)}
+    weights = load_file(folder / "model.safetensors")
+    for name, shape in layers.items():
+        weights |= {f"{name}.weight": np.zeros(shape, np.float32), f"{name}.bias": np.zeros(shape[:1], np.float32)}
+    save_file(weights, folder / "model.safetensors")
     return folder
 
 
@@ -197,7 +242,7 @@ def _put(path: Path, data: bytes | None) -> None:
 
 def _index(model: Path) -> bytes:
     names = SafetensorsFile(model / "model.safetensors").names()
-    return json.dumps({"metadata": {}, "weight_map": dict.fromkeys(names, "model.safetensors")}).encode()
+    return json.dumps({"metadata": {}, "weight_map": dict.fromkeys(names, _SHARD)}).encode()
 
 
 def _targets() -> tuple[Target, ...]:
@@ -211,6 +256,8 @@ def _targets() -> tuple[Target, ...]:
 
     pieces = "\n".join(json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])
     graphs = tuple((shop.artifact / "onnx" / name).read_bytes() for name in ("model_optimized.onnx", "model.onnx"))
+    manifests = ((_VALID / "stonnx.json").read_bytes(), _reranker_manifest())
+    manifests += tuple(path.read_bytes() for path in sorted(_OLD.glob("*/stonnx.json")))
     dense = (model / "2_Dense" / "model.safetensors").read_bytes()
     pairs = (
         b'\x00{"text": "a", "s1": "a", "s2": "b", "score": 1}\n{"s1": "c", "s2": "d", "score": 0.5}\n',
@@ -219,9 +266,14 @@ def _targets() -> tuple[Target, ...]:
         b"\x03a\tb\t1\nc\td\t2\n",
     )
     return (
-        Target(name="manifest", read=shop.manifest, examples=((_VALID / "stonnx.json").read_bytes(),)),
+        Target(name="manifest", read=shop.manifest, examples=manifests),
         Target(name="graph", read=shop.graph, examples=graphs),
         Target(name="goldens", read=shop.goldens, examples=((_VALID / "golden.safetensors").read_bytes(),)),
+        Target(
+            name="golden_texts",
+            read=shop.golden_texts,
+            examples=tuple((folder / "golden.json").read_bytes() for folder in (_VALID, shop.pair_goldens)),
+        ),
         Target(name="tokenizer", read=shop.tokenizer, examples=((model / "tokenizer.json").read_bytes(),)),
         Target(name="vocabulary", read=shop.vocabulary, examples=(pieces.encode(),)),
         Target(name="settings", read=shop.settings, examples=settings()),

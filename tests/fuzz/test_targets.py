@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,24 @@ from tests.fuzz.targets import TARGETS, seeds
 def test_every_seed_is_read_or_refused(name):
     for data in seeds(TARGETS[name]):
         TARGETS[name].read(data)
+
+
+def test_the_examples_are_good(monkeypatch):
+    """A seed that is refused at once would find nothing behind the refusal."""
+    refused = []
+
+    @contextlib.contextmanager
+    def noted(*errors):
+        try:
+            yield
+        except errors as error:
+            refused.append(error)
+
+    monkeypatch.setattr("tests.fuzz.targets.contextlib.suppress", noted)
+    for name in ("manifest", "goldens", "cross_encoder", "settings", "tokenizer", "vocabulary"):
+        for data in TARGETS[name].examples:
+            TARGETS[name].read(data)
+            assert not refused, f"{name}: {refused}"
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -18,6 +18,7 @@ from stonnx.graph.builder import OPSET
 from stonnx.graph.dialects import OrtCpu, Portable
 from stonnx.graph.modules import Classifier, chain_of
 from stonnx.graph.modules.activations import ACTIVATIONS
+from stonnx.graph.modules.base import TOKEN_EMBEDDINGS
 from stonnx.graph.modules.classifier import CLASSIFIERS
 from stonnx.testing import make_tiny_model
 from tests.graph import oracle
@@ -109,6 +110,12 @@ def test_activations_that_are_random_or_unknown_are_refused(spec, activation):
     with pytest.raises(UnsupportedModelError, match=f"torch.nn.{activation}") as caught:
         reading(spec, "bert", 2, activation)
     assert caught.value.hint
+    assert ("gives random scores" in caught.value.message.replace("\n", " ")) is (activation in RANDOM)
+
+
+def test_token_vectors_of_another_width_are_refused(spec):
+    with pytest.raises(CheckpointError, match=f"length {WIDTH}, and .* gives {WIDTH + 1}"):
+        reading(spec, "bert", 2, "Identity").widths({TOKEN_EMBEDDINGS: WIDTH + 1})
 
 
 def test_a_family_without_a_classifier_is_refused(spec):
@@ -117,7 +124,7 @@ def test_a_family_without_a_classifier_is_refused(spec):
 
 
 def write_graphs(folder, out):
-    """The graphs of a cross-encoder in both float32 dialects, and what was drawn."""
+    """The graphs of a cross-encoder in both float32 dialects, and their blueprint."""
     source = resolve_source(folder)
     spec = read_model(source)
     weights = Weights.open(source)

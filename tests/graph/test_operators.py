@@ -91,13 +91,16 @@ def _plan(parameters, block):
 @pytest.mark.slow
 def test_the_allowed_operators_are_those_of_every_family_dialect_and_head(tmp_path):
     found = set()
-    for family in FAMILIES:
-        for act in ("gelu", "gelu_new", "relu"):
-            for include_prompt in (True, False):
-                head = (Pooling(modes=MODES, include_prompt=include_prompt), *CHAIN)
-                out = tmp_path / f"{family}-{act}-{include_prompt}"
-                model = TinyModel(head=head, family=family, hidden_act=act, hidden=16, layers=1, positions=24)
-                found |= _authored(make_tiny_model(out, model), out)
+    heads = [(Pooling(modes=MODES, include_prompt=include_prompt), *CHAIN) for include_prompt in (True, False)]
+    models = [TinyModel(head=head, hidden=16, layers=1, positions=24) for head in heads]
+    models += [
+        TinyModel(head=(Pooling(),), family=family, hidden_act=act, hidden=16, layers=1, positions=24)
+        for family in FAMILIES
+        for act in ("gelu", "gelu_new", "relu")
+    ]
+    for number, model in enumerate(models):
+        out = tmp_path / str(number)
+        found |= _authored(make_tiny_model(out, model), out)
     x, mask = batch("right")
     found |= {("", name) for name in run_layer(tmp_path, make_layer(**EVERYTHING), Portable(), x, mask)[1]}
     assert found == {(domain, name) for domain, names in OPERATORS.items() for name in names}

@@ -70,6 +70,14 @@ def test_each_row_may_have_a_prompt_of_its_own(author, padded, mode, side):
     assert np.abs(pooled - np.stack(expected)).max() < TOLERANCE
 
 
+@pytest.mark.parametrize("mode", ["mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"])
+def test_a_row_that_is_nothing_but_prompt_gives_zeros(author, padded, mode):
+    model = author(TinyModel(head=(Pooling(modes=(mode,), include_prompt=False),)))
+    ids, mask = padded
+    _, pooled = run_portable(model, ids, mask, prompt_lengths=np.array([ids.shape[1]]))
+    np.testing.assert_array_equal(pooled, np.zeros_like(pooled))
+
+
 def test_prompt_lengths_may_be_left_out_of_the_call(author, equal):
     """Tools that know nothing of prompts feed three inputs, and the graph assumes no prompt."""
     model = author(TinyModel(head=(Pooling(modes=("mean",), include_prompt=False),)))

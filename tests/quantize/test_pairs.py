@@ -17,6 +17,8 @@ from stonnx.verify.score_metrics import LEAST_DOCUMENTS, compare_scores
 
 def test_held_out_pairs_are_rankings_with_one_answer_each():
     pairs = held_out_pairs().natural
+    answers = [document for _, document in pairs[::LEAST_DOCUMENTS]]
+    assert min(len(text.encode()) for text in answers) >= 80  # the beginning of a short text leaves nothing to ask for
     counts = Counter(query for query, _ in pairs)
     assert set(counts.values()) == {LEAST_DOCUMENTS}
     assert len(set(pairs)) == len(pairs)
@@ -64,6 +66,15 @@ def test_scores_are_judged_like_verification_does_but_for_chance(labels):
     assert (losses.shape, losses.dtype, int(losses.argmax())) == ((45,), np.float32, 42)
     assert losses.max() == pytest.approx(fidelity.max_abs_diff, rel=1e-6)
     assert yardstick.fidelity(wanted, wanted).top10_overlap == 1.0
+
+
+def test_the_overlap_of_scores_is_that_of_five_to_fifteen():
+    wanted = np.arange(40, dtype=np.float32)[::-1, None].copy()
+    found = wanted.copy()
+    found[[4, 20]] = found[[20, 4]]  # the fifth best is found far behind the fifteenth
+    yardstick = ScoreYardstick(queries=("a",) * 40, activation="Sigmoid")
+    shares = [(best - 1) / best for best in range(5, 16)]
+    assert yardstick.fidelity(found, wanted).top10_overlap == pytest.approx(np.mean(shares))
 
 
 def test_embeddings_are_judged_as_ever():

@@ -233,6 +233,13 @@ def test_truncated_texts_are_counted_and_logged_once(fake_encoder, caplog):
     assert caplog.messages == ["2 of 3 texts were longer than 16 tokens and were truncated"]
 
 
+def test_truncated_texts_are_counted_over_all_windows(fake_encoder, monkeypatch):
+    monkeypatch.setattr("stonnx.runtime.encoder.WINDOW_TEXTS", 1)
+    encoder, _ = fake_encoder()
+    encoder.encode(["world " * 40, "hello " * 20, "x"])
+    assert encoder.truncated_texts == 2
+
+
 def test_progress_is_drawn_on_stderr_and_only_when_asked(fake_encoder, capsys):
     encoder, _ = fake_encoder()
     encoder.encode(TEXTS)

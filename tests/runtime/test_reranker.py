@@ -45,6 +45,19 @@ def expected_logits(artifact, pairs, *, labels=1, template=None, family="wordpie
     return np.array(logits)
 
 
+def on_engine(artifact, engine):
+    """The variant ``portable`` on another engine."""
+    return Reranker(
+        Pipeline(
+            artifact,
+            variant=artifact.variant("portable"),
+            engine=engine,
+            tokenizer=TextTokenizer(artifact.file("tokenizer.json"), max_tokens=MAX_TOKENS),
+            settings=RunSettings(threads=1, batch_tokens=1024),
+        )
+    )
+
+
 def sigmoid(logits):
     return 1 / (1 + np.exp(-logits))
 
@@ -65,6 +78,15 @@ def test_scores_are_those_of_the_graph_in_input_order(make_reranker, family, var
         alone = [reranker.predict(pair) for pair in PAIRS]
         assert {(type(score), score.shape) for score in alone} == {(np.float32, ())}
         np.testing.assert_allclose(alone, scores, atol=1e-6)
+
+
+def test_the_budget_of_a_call_counts(make_reranker):
+    engine = FakeEngine(1)
+    with on_engine(make_reranker(), engine) as reranker:
+        reranker.predict(PAIRS)
+        few = len(engine.runs)
+        reranker.predict(PAIRS, batch_tokens=1)
+        assert few < len(PAIRS) == len(engine.runs) - few
 
 
 @pytest.mark.parametrize("streams", [1, 2])
@@ -222,17 +244,8 @@ def test_what_no_class_runs_is_said(make_artifact):
 
 
 def test_a_graph_with_other_labels_is_an_artifact_error(make_reranker):
-    artifact = make_reranker(labels=2)
     engine = FakeEngine(3)
-    reranker = Reranker(
-        Pipeline(
-            artifact,
-            variant=artifact.variant("portable"),
-            engine=engine,
-            tokenizer=TextTokenizer(artifact.file("tokenizer.json"), max_tokens=MAX_TOKENS),
-            settings=RunSettings(threads=1),
-        )
-    )
+    reranker = on_engine(make_reranker(labels=2), engine)
     with pytest.raises(ArtifactError, match=r"gives scores of the shape \(1, 3\) .* dimension 2"):
         reranker.predict(("a", "b"))
     assert "token_type_ids" in engine.runs[0]

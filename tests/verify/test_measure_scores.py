@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from stonnx.artifact import PairGoldens
-from stonnx.artifact.manifest import Scoring
 from stonnx.verify import LabelledPair, measure_scores
 from stonnx.verify.report import SCORE_BATCH_DIFF
 
@@ -29,9 +29,8 @@ class FakeReranker:
     """Gives the logits that belong to a pair, made wrong in the ways that its attributes say."""
 
     def __init__(self, *, labels=1, promised="exact", activation="Sigmoid"):
-        scoring = Scoring(labels=tuple(f"L{n}" for n in range(labels)), activation=activation, pair_template=None)
-        self.labels = scoring.labels
-        self.artifact = SimpleNamespace(manifest=SimpleNamespace(scoring=scoring), path="art")
+        self.labels = tuple(f"L{n}" for n in range(labels))
+        self.activation = activation
         self.variant = SimpleNamespace(name="fake", fidelity_class=promised)
         self.noise, self.alone, self.score = 0.0, 0.0, 0.0
 
@@ -55,6 +54,13 @@ def measured(*, labels=1, promised="exact", **wrong):
     reranker = FakeReranker(labels=labels, promised=promised)
     vars(reranker).update(wrong)
     return measure_scores(reranker, goldens(labels))
+
+
+@pytest.mark.parametrize(("alone", "sure"), [(0.0, False), (1.0, True), (float("nan"), True)])
+def test_a_class_that_the_batch_decides_is_sure_whatever_chance_does(monkeypatch, alone, sure):
+    module = importlib.import_module("stonnx.verify.measure_scores")  # the name is a function's as well
+    monkeypatch.setattr(module, "is_sure", lambda *_: False)
+    assert measured(promised="high", alone=alone).class_is_sure is sure
 
 
 @pytest.mark.parametrize("labels", [1, 3])

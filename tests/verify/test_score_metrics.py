@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stonnx.verify.score_metrics import LEAST_DOCUMENTS, compare_scores, log_odds, probabilities, ranking_shares
+from stonnx.runtime.probabilities import probabilities
+from stonnx.verify.score_metrics import LEAST_DOCUMENTS, compare_scores, log_odds, ranking_shares
 
 LOGITS = np.array([[-3.0, 0.5, 2.0], [0.0, 0.0, 0.0], [40.0, -40.0, 1.0]], dtype=np.float32)
 
@@ -68,6 +69,9 @@ def test_documents_that_are_equally_good_may_stand_in_any_order():
     candidate = reference + 1e-9 * np.arange(20)[::-1]
     assert ranking_shares(candidate, reference, ranking()).tolist() == [1.0]
     assert ranking_shares(candidate[::-1], reference, ranking()).tolist() == [0.5]
+    other = reference + 1e-9 * np.arange(20)  # the reference has an order of its own among them
+    assert ranking_shares(candidate, other, ranking()).tolist() == [1.0]
+    assert ranking_shares(candidate, reference + 1e-3 * np.arange(20), ranking()).tolist() == [0.9]
 
 
 @given(st.integers(0, 10**6))
@@ -96,6 +100,12 @@ def test_figures():
 def test_the_worst_label_counts():
     wrong = LOGITS.copy()
     wrong[1, 2] = 3.0
+    wrong[0, 0] += 1.0  # a little, and in the first label
+    found = compare_scores(wrong, LOGITS, ["q"] * 3, activation="Sigmoid")
+    off = np.abs(probabilities(wrong, "Sigmoid") - probabilities(LOGITS, "Sigmoid"))
+    assert (off[:, 0].argmax(), found.worst) == (0, 1)
+    assert found.mean_error == pytest.approx(off.mean(axis=1).std(ddof=1) / np.sqrt(3))  # of pairs, not of labels
+    wrong[0, 0] = LOGITS[0, 0]
     found = compare_scores(wrong, LOGITS, ["q"] * 3, activation="Identity")
     assert found.worst == 1
     assert found.fidelity.max_abs_diff == pytest.approx(probabilities(wrong, "Identity")[1, 2] - 1 / 3, abs=1e-6)

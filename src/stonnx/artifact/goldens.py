@@ -1,7 +1,7 @@
 """Goldens: probe texts or pairs and what the original model makes of them, kept in the artifact.
 
 ``golden.json`` holds the texts (of a reranker: the pairs) and which reference ran; ``golden.safetensors`` holds what
-it gave, float32: one tensor ``vectors``, or the two tensors ``scores`` and ``logits``.
+it gave, float32: one tensor ``vectors``, or the two tensors ``scores`` and ``logits``. For example::
 
     goldens = Goldens(texts=("tide", "ebb"), vectors=vectors, reference={"dtype": "float32"})
     write_goldens(folder, goldens)

@@ -58,15 +58,15 @@ def _variant(variant: Json, where: str) -> Json:
     old = ("graph", "inputs", "equal_lengths")
     _without(variant, ("graphs", "device"), where, version=2)
     _need(variant, old, where)
-    layout = {True: "equal_lengths", False: "padded"}.get(variant["equal_lengths"])
-    if layout is None or not isinstance(variant["equal_lengths"], bool):
-        raise ArtifactError(f"{where}.equal_lengths: expected true or false, found {variant['equal_lengths']!r:.80}.")
+    equal_lengths = variant["equal_lengths"]
+    if not isinstance(equal_lengths, bool):
+        raise ArtifactError(f"{where}.equal_lengths: expected true or false, found {equal_lengths!r:.80}.")
     graph: Json = {
         "tower": "",
         "file": variant["graph"],
         "origin": "authored",
         "inputs": variant["inputs"],
-        "layout": layout,
+        "layout": "equal_lengths" if equal_lengths else "padded",
         "fused": None,
     }
     kept = {key: item for key, item in variant.items() if key not in old}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stonnx._timing import Item
 from stonnx.bench.sides import Sides
 from stonnx.errors import UsageError
-from stonnx.runtime.scores import sigmoid, softmax
+from stonnx.runtime.probabilities import probabilities
 
 __all__ = ["largest_score_diff", "lowest_cosine"]
 
@@ -34,15 +34,19 @@ def lowest_cosine(sides: Sides, texts: Sequence[Item]) -> float:
     return lowest
 
 
-def largest_score_diff(sides: Sides, pairs: Sequence[Item]) -> float:
+def largest_score_diff(sides: Sides, pairs: Sequence[Item], *, activation: str) -> float:
     """The largest difference of a pair's probability between the two sides; logs a warning where it is visible.
 
-    Probabilities are the sigmoid of one logit, or the softmax of several.
+    Args:
+        sides: Both sides.
+        pairs: What they score.
+        activation: The model's, a class name of ``torch.nn``; it says what several labels mean
+            (``stonnx.runtime.probabilities``).
 
     Raises:
         UsageError: The two sides have different numbers of labels: they are not the same model.
     """
-    a, b = (_probabilities(logits) for logits in _both(sides, pairs, what="labels"))
+    a, b = (probabilities(logits, activation) for logits in _both(sides, pairs, what="labels"))
     largest = float(np.abs(a - b).max())
     if largest > _FAR_PROBABILITY:
         _LOG.warning("The two sides differ: a score by %.4f. Is it the model of the artifact?", largest)
@@ -58,10 +62,6 @@ def _both(sides: Sides, items: Sequence[Item], *, what: str) -> tuple[NDArray[np
             hint="Name the model that the artifact was converted from.",
         )
     return a, b
-
-
-def _probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    return sigmoid(logits) if logits.shape[1] == 1 else softmax(logits)
 
 
 def _unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -24,9 +24,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from stonnx._queries import query_calls
 from stonnx._timing import Clock, Item, RoundLimits, run_rounds, short_texts, spread_blocks
 from stonnx.bench.choose import CLASSIC_TEXT
-from stonnx.bench.pairs import query_calls
 from stonnx.bench.plan import Plan, plan_rounds
 from stonnx.bench.report import ProtocolResult, latency_result, pass_result
 from stonnx.bench.sides import Sides
@@ -39,6 +39,7 @@ OnProgress = Callable[[str, int, int], None]
 _COPIES = 1000
 _REFERENCE_BATCH = 32  # sentence-transformers' default
 _SLICES = 4
+_QUERIES = 10  # of the latency of rerankers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ def protocols(texts: Sequence[str], *, quick: bool) -> tuple[Protocol, ...]:
 
 def pair_protocols(pairs: Sequence[tuple[str, str]]) -> tuple[Protocol, ...]:
     """Those of rerankers; ``pairs`` are those of ``realistic``, and ``latency`` takes queries and documents of them."""
-    calls = query_calls(pairs)
+    calls = query_calls(pairs, queries=_QUERIES)
     documents = len(calls[0])
     return (
         Protocol(

@@ -84,11 +84,11 @@ def run_bench(
         check_threads(threads, cores=cores)
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
     chosen = chosen_items(opened, given)
-    is_reranker = opened.manifest.kind == "reranker"
+    scoring = opened.manifest.scoring  # of a reranker alone
     with open_sides(opened, variant=options.variant, against=against, threads=threads) as sides:
         some = spread(chosen, _COMPARED_TEXTS)
-        score_diff = largest_score_diff(sides, some) if is_reranker else None
-        cosine_min = None if is_reranker else lowest_cosine(sides, some)
+        score_diff = None if scoring is None else largest_score_diff(sides, some, activation=scoring.activation)
+        cosine_min = lowest_cosine(sides, some) if scoring is None else None
         results = tuple(
             run_protocol(
                 protocol,

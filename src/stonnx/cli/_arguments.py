@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from stonnx.errors import UsageError
 
-__all__ = ["Parser", "add_common", "positive_int", "positive_number"]
+__all__ = ["Parser", "add_common", "add_run_options", "add_threads", "add_variant", "positive_int", "positive_number"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,6 +31,33 @@ class Parser(argparse.ArgumentParser):
             UsageError: Always.
         """
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"{self.prog} --help")
+
+
+def add_variant(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add ``--variant``.
+
+    Args:
+        parser: The verb's.
+        what: What is done with it, such as "run".
+    """
+    parser.add_argument(
+        "--variant",
+        metavar="NAME",
+        default="auto",
+        help=f"the variant to {what} (default: auto, what 'stonnx tune' chose here, or else one by static rules)",
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add ``--threads``."""
+    parser.add_argument("--threads", metavar="N", type=positive_int, help="threads (default: the usable cores)")
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the verbs that run a model let the user say about how it is run."""
+    add_variant(parser, "run")
+    add_threads(parser)
+    parser.add_argument("--batch-tokens", metavar="N", type=positive_int, help="tokens per batch, at most")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

@@ -41,7 +41,7 @@ def npy_target(name: str, *, force: bool) -> Iterator[BinaryIO]:
         force: Replace an existing file instead of refusing it.
 
     Yields:
-        The file in the making: binary, at its start, seekable.
+        The file that is being written: binary, at its start, seekable.
 
     Raises:
         UsageError: There is a file and ``force`` is False, or something that an array cannot be written to.

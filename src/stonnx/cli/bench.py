@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from stonnx.cli._arguments import positive_int
+from stonnx.cli._arguments import add_threads, add_variant
 from stonnx.cli._console import Output
 from stonnx.cli._pairs import add_pair_file, items_of_files
 from stonnx.cli._texts import add_text_file
@@ -38,13 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", metavar="SOURCE", help="the original model: a folder or a hub id")
     add_text_file(parser, "--texts", "texts of your own: ", default="shipped ones")
     add_pair_file(parser, "pairs of your own")
-    parser.add_argument("--threads", metavar="N", type=positive_int, help="threads (default: the usable cores)")
-    parser.add_argument(
-        "--variant",
-        metavar="NAME",
-        default="auto",
-        help="the variant to measure (default: auto, what 'stonnx tune' chose here, or else one by static rules)",
-    )
+    add_threads(parser)
+    add_variant(parser, "measure")
     parser.add_argument("--quick", action="store_true", help=f"about {QUICK_SECONDS:.0f} seconds instead of a minute")
 
 

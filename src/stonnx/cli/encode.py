@@ -10,7 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from stonnx.cli._arguments import positive_int
+from stonnx.cli._arguments import add_run_options, positive_int
 from stonnx.cli._console import Output, is_terminal
 from stonnx.cli._npy import is_stdout, npy_target, write_npy
 from stonnx.cli._text import plural
@@ -61,14 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--truncate-dim", metavar="D", type=positive_int, help="keep the first D components (Matryoshka models)"
     )
     parser.add_argument("--normalize", action="store_true", help="scale every embedding to length 1")
-    parser.add_argument(
-        "--variant",
-        metavar="NAME",
-        default="auto",
-        help="the variant to run (default: auto, what 'stonnx tune' chose here, or else one by static rules)",
-    )
-    parser.add_argument("--threads", metavar="N", type=positive_int, help="threads (default: the usable cores)")
-    parser.add_argument("--batch-tokens", metavar="N", type=positive_int, help="tokens per batch, at most")
+    add_run_options(parser)
     parser.add_argument(
         "--output",
         metavar="FILE.npy",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from stonnx.cli._arguments import positive_int
+from stonnx.cli._arguments import add_run_options, positive_int
 from stonnx.cli._console import Output
 from stonnx.cli._text import plural
 from stonnx.cli._texts import TextPlaces, add_prompt, add_text_file, texts_of_verb, utf8_text
@@ -48,14 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_text_file(parser, "--documents", "documents: ")
     add_prompt(parser, before="the query")
     parser.add_argument("--top-k", metavar="K", type=positive_int, help="show the best K only (default: all)")
-    parser.add_argument(
-        "--variant",
-        metavar="NAME",
-        default="auto",
-        help="the variant to run (default: auto, what 'stonnx tune' chose here, or else one by static rules)",
-    )
-    parser.add_argument("--threads", metavar="N", type=positive_int, help="threads (default: the usable cores)")
-    parser.add_argument("--batch-tokens", metavar="N", type=positive_int, help="tokens per batch, at most")
+    add_run_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ def make_manifest(blueprint: Blueprint, variants: Sequence[Variant], staging: Pa
     Args:
         blueprint: The model.
         variants: Ways to run it, the reference variant first.
-        staging: The artifact in the making, with all its files.
+        staging: The folder that becomes the artifact, with all its files.
     """
     spec, chain = blueprint.spec, blueprint.chain
     body = Stage(kind="Transformer", options={"family": blueprint.family, "width": blueprint.encoder.width})

@@ -115,8 +115,8 @@ def convert(
                 ("author", "authoring the graphs", AuthoredFloat(workspace=workspace))
             ]
             if int8:
-                quantised = AuthoredInt8(workspace=workspace, texts=calibration_texts)
-                sources.append(("quantize", "quantising to int8", quantised))
+                quantized = AuthoredInt8(workspace=workspace, texts=calibration_texts)
+                sources.append(("quantize", "quantising to int8", quantized))
             write_model_folder(folder, blueprint, staging)
             written = []
             for name, sentence, graphs in sources:
@@ -151,7 +151,7 @@ def _open_workspace(
     Args:
         blueprint: The model.
         folder: Where it was read.
-        staging: The artifact in the making.
+        staging: The folder that becomes the artifact.
         weights: The transformer's weights, open.
         stack: Closes what is opened.
     """

@@ -57,7 +57,7 @@ def verify_staging(source: Path, staging: Path, manifest: Manifest, *, on_step: 
 
     Args:
         source: Folder of the original model.
-        staging: The artifact in the making.
+        staging: The folder that becomes the artifact.
         manifest: Its manifest so far.
         on_step: Called with a short sentence before each step.
 

@@ -78,7 +78,7 @@ class Folded:
         return self.biases[number] if self.biases else None
 
     def multiplier(self, number: int) -> NDArray[np.float32] | None:
-        """What the components of a map's product are multiplied with."""
+        """What the components of a map's product are multiplied with, float32, shape (out,); None for nothing."""
         return self.multipliers[number] if self.multipliers else None
 
 
@@ -100,6 +100,9 @@ def fold_attention(block: AttentionBlock, quantized: QuantizedProjections) -> At
     Args:
         block: The block.
         quantized: What is quantised; empty where nothing is.
+
+    Raises:
+        ValueError: Query heads share keys and values: one component of a context is not one of the values there.
     """
     query, key, value = block.maps.linears
     (output,) = block.output.linears

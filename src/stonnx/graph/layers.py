@@ -1,9 +1,9 @@
 """Writes layers in a dialect: the residuals and where the norms are, which all dialects have in common.
 
-::
+For example::
 
-x = dialect.embed(g, p, inputs, block)
-x = author_layers(g, p, dialect, inputs, x, layers)
+    x = dialect.embed(g, p, inputs, block)
+    x = author_layers(g, p, dialect, inputs, x, layers)
 """
 
 from __future__ import annotations

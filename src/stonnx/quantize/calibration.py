@@ -58,7 +58,7 @@ class _Tapped(OrtCpu):
 
 @dataclass
 class _Tally:
-    """Statistics in the making."""
+    """The statistics so far."""
 
     energy: NDArray[np.float32]
     low: NDArray[np.float32]

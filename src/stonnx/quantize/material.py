@@ -1,7 +1,9 @@
 """What a model is quantised with: rows to calibrate on, rows to choose by, and the yardstick for these.
 
-material = make_material(spec, tokenizer, texts=None)
-quantize(workspace, material, targets=(("high", "balanced"),))
+For example::
+
+    material = make_material(spec, tokenizer, texts=None)
+    quantize(workspace, material, targets=(("high", "balanced"),))
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
 """Pairs to quantise a reranker with, made of the shipped texts: some to calibrate on, others to choose by.
 
-    calibration_pairs(texts)  # (query, document), ...
-    held_out_pairs().natural  # pairs of rankings; the odd ones come after them
+>>> from stonnx.quantize.pairs import calibration_pairs, held_out_pairs
+>>> calibration_pairs(["The tide is low.", "A kettle boils."])
+(('The tide', 'The tide is low.'), ('A kettle', 'A kettle boils.'), ('The tide is low.', 'A kettle boils.'))
+>>> len(held_out_pairs().natural)  # twelve queries with twenty documents each
+240
 
 A reranker sees questions beside texts that answer them and beside many that do not. Without a set of real questions,
 the beginning of a text stands for a question that this text answers, and that others do not.
@@ -13,14 +16,12 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stonnx._timing import spread
+from stonnx._queries import asked_pairs, beginning
 from stonnx.quantize.texts import selection_edges, selection_texts
-from stonnx.texts import beginning
 
 __all__ = ["HeldOutPairs", "calibration_pairs", "held_out_pairs"]
 
 _QUERIES = 12
-_DOCUMENTS = 20
 _FEWEST_BYTES = 80  # of a text whose beginning is a question: less would leave nothing to ask for
 
 
@@ -55,12 +56,8 @@ def calibration_pairs(texts: Sequence[str], edges: Sequence[str] = ()) -> tuple[
 def held_out_pairs() -> HeldOutPairs:
     """The shipped pairs to choose by, always in the same order."""
     texts = selection_texts()
-    asked = spread([text for text in texts if len(text.encode()) >= _FEWEST_BYTES], _QUERIES)
-    natural = []
-    for number, own in enumerate(asked):
-        others = [text for text in texts[number:] + texts[:number] if text != own]
-        documents = (own, *spread(others, _DOCUMENTS - 1))
-        natural += [(beginning(own), document) for document in documents]
-    question = beginning(asked[0])
+    long_enough = {text for text in texts if len(text.encode()) >= _FEWEST_BYTES}
+    natural = asked_pairs(texts, queries=_QUERIES, answers=long_enough)
+    question = natural[0][0]
     odd = [pair for text in selection_edges() for pair in ((question, text), (text, text))]
     return HeldOutPairs(natural=tuple(natural), odd=tuple(odd))

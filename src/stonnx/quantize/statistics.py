@@ -46,7 +46,11 @@ class InputStatistics:
         )
 
     def take(self, index: NDArray[np.int64]) -> InputStatistics:
-        """The statistics of an input whose components are those at ``index``, some of them repeatedly."""
+        """The statistics of an input whose components are those at ``index``, some of them repeatedly.
+
+        Args:
+            index: Components of this input, int64, shape (components of the other,).
+        """
         return InputStatistics(
             self.energy[np.ix_(index, index)], self.low[index], self.high[index], self.tokens, self.sample[:, index]
         )

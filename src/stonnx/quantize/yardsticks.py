@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from stonnx.artifact import Fidelity, ScoreFidelity
 from stonnx.artifact.fidelity_class import AnyFidelity
+from stonnx.runtime.probabilities import probabilities
 from stonnx.verify.metrics import compare, cosines, neighbour_overlap, unit_rows
-from stonnx.verify.score_metrics import compare_scores, log_odds, probabilities, ranking_shares
+from stonnx.verify.score_metrics import compare_scores, log_odds, ranking_shares
 
 __all__ = ["EmbeddingYardstick", "ScoreYardstick", "Yardstick"]
 

@@ -20,6 +20,8 @@ __all__ = ["ReferenceReranker"]
 class ReferenceReranker:
     """The original model; build one with ``load``.
 
+    For example::
+
         reranker = ReferenceReranker.load("cross-encoder/ms-marco-MiniLM-L6-v2")
         logits = reranker.logits([("how do tides work", "The moon pulls the sea.")])
         scores = reranker.scores_of(logits)

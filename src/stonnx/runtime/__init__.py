@@ -5,6 +5,11 @@
 ...     vectors = encoder.encode(["a text", "another text"])
 >>> len(vectors)
 2
+>>> from stonnx import Reranker
+>>> with Reranker.load("my-reranker-onnx") as reranker:
+...     best = reranker.rank("a query", ["a document", "another document"], top_k=1)
+>>> sorted(best[0])
+['corpus_id', 'score']
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """``Encoder``: texts in, sentence embeddings out.
 
-For example::
-
-    encoder = Encoder.load("m3e-base-onnx")
-    encoder.encode(["今天是周五啦"])                     # float32, shape (1, 768)
-    for vector in encoder.stream(endless_texts): ...   # in order, in bounded memory
+>>> from stonnx import Encoder
+>>> encoder = Encoder.load("my-model-onnx")
+>>> encoder.encode(["今天是周五啦", "a text"]).shape
+(2, 32)
 """
 
 from __future__ import annotations
@@ -43,9 +42,14 @@ class _Wanted(NamedTuple):
 class Encoder(OpenedModel):
     """Runs an artifact that holds an embedding model; ``load`` makes one.
 
-        encoder = Encoder.load("m3e-base-onnx")
-        vectors = encoder.encode(["a text", "another"])
-        encoder.similarity(vectors, vectors)
+    >>> from itertools import count, islice
+    >>> with Encoder.load("my-model-onnx") as encoder:
+    ...     vectors = encoder.encode(["a text", "another"])
+    ...     similarities = encoder.similarity(vectors, vectors)
+    ...     endless = encoder.stream(f"text {number}" for number in count())  # in order, in bounded memory
+    ...     some = list(islice(endless, 3))
+    >>> vectors.shape, similarities.shape, len(some)
+    ((2, 32), (2, 2), 3)
 
     Safe to use from several threads, after a fork, and in process pools (it is pickled by path and settings).
     """
@@ -117,6 +121,8 @@ class Encoder(OpenedModel):
     ) -> Generator[NDArray[np.float32]]:
         """Sentence embeddings of texts that are read while they are encoded: from a file, a queue, without end.
 
+        For example::
+
             for vector in encoder.stream(line.strip() for line in sys.stdin):
                 print(vector[:3])
 
@@ -155,7 +161,10 @@ class Encoder(OpenedModel):
         batch_tokens: int | None = None,
         show_progress: bool = False,
     ) -> NDArray[np.float32]:
-        """Sentence embeddings of queries: ``encode`` with the prompt ``query``, never with the default prompt."""
+        """Sentence embeddings of queries: ``encode`` with the prompt ``query``, never with the default prompt.
+
+        Arguments, results and errors are those of ``encode``: float32, shape (texts, components).
+        """
         return self.encode(
             texts,
             prompt_name="query",
@@ -178,6 +187,8 @@ class Encoder(OpenedModel):
 
         A model that calls that prompt ``passage`` is encoded without it, as sentence-transformers does: there every
         model has a prompt ``document``. Pass ``prompt_name="passage"`` to ``encode`` where that is meant.
+
+        Arguments, results and errors are those of ``encode``: float32, shape (texts, components).
         """
         return self.encode(
             texts,

@@ -1,10 +1,10 @@
 """``Reranker``: pairs of texts in, scores out; or one query and documents in, a ranking out.
 
-For example::
-
-    reranker = Reranker.load("ms-marco-onnx")
-    reranker.predict([("a query", "a document"), ("a query", "another")])   # float32, shape (2,)
-    reranker.rank("a query", ["a document", "another"], top_k=1)
+>>> from stonnx import Reranker
+>>> reranker = Reranker.load("my-reranker-onnx")
+>>> scores = reranker.predict([("a query", "a document"), ("a query", "another document")])
+>>> scores.shape, scores.dtype
+((2,), dtype('float32'))
 """
 
 from __future__ import annotations
@@ -31,9 +31,13 @@ __all__ = ["Reranker"]
 class Reranker(OpenedModel):
     """Runs an artifact that holds a cross-encoder; ``load`` makes one.
 
-        reranker = Reranker.load("ms-marco-onnx")
-        reranker.rank("a query", ["a document", "another"], top_k=1, return_documents=True)
-        # [{"corpus_id": 1, "score": 0.98, "text": "another"}]
+    >>> documents = ["a document", "another document", "one more"]
+    >>> with Reranker.load("my-reranker-onnx") as reranker:
+    ...     best = reranker.rank("a query", documents, top_k=2, return_documents=True)
+    >>> [documents[result["corpus_id"]] == result["text"] for result in best]
+    [True, True]
+    >>> best[0]["score"] >= best[1]["score"]
+    True
 
     Safe to use from several threads, after a fork, and in process pools (it is pickled by path and settings).
     """

@@ -10,11 +10,11 @@ For example::
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from stonnx.runtime.pairs import PairLayout, Tokens
 
 __all__ = ["TextTokenizer"]
+
+_Item = TypeVar("_Item", str, tuple[str, str])
 
 # The library's own results weigh about a hundred bytes per token before they are packed, and most texts are
 # tokenized whole before they are cut, so a chunk is bounded by texts and by characters.
@@ -91,7 +93,7 @@ class TextTokenizer:
         ids: list[NDArray[np.int32]] = []
         lengths: list[int] = []
         truncated = 0
-        for chunk in _chunks(texts, prompt):
+        for chunk in _chunks((clean_text(prompt + text) for text in texts), len):
             encodings, _ = self._encode_starts(chunk, parallel=parallel)
             sizes = [len(encoding) for encoding in encodings]
             kept = [min(size, self.max_tokens) for size in sizes]
@@ -130,7 +132,8 @@ class TextTokenizer:
         parts: list[NDArray[np.int64]] = []
         lengths: list[int] = []
         truncated = 0
-        for chunk in _pair_chunks(pairs, prompt):
+        cleaned = ((clean_text(prompt + query), clean_text(document)) for query, document in pairs)
+        for chunk in _chunks(cleaned, _characters):
             known = self._tokens_of(dict.fromkeys(chain.from_iterable(chunk)), parallel=parallel)
             for first, second in chunk:
                 a, b = known[first], known[second]
@@ -268,14 +271,13 @@ def _load(file: Path) -> Tokenizer:
         raise
 
 
-def _chunks(texts: Sequence[str], prompt: str) -> Iterator[list[str]]:
-    """Cleaned texts in lists that are small enough to tokenize at once."""
-    chunk: list[str] = []
+def _chunks(items: Iterable[_Item], characters_of: Callable[[_Item], int]) -> Iterator[list[_Item]]:
+    """Lists of texts or pairs that are small enough to tokenize at once."""
+    chunk: list[_Item] = []
     characters = 0
-    for text in texts:
-        cleaned = clean_text(prompt + text)
-        chunk.append(cleaned)
-        characters += len(cleaned)
+    for item in items:
+        chunk.append(item)
+        characters += characters_of(item)
         if len(chunk) == _CHUNK_TEXTS or characters >= _CHUNK_CHARACTERS:
             yield chunk
             chunk, characters = [], 0
@@ -283,18 +285,8 @@ def _chunks(texts: Sequence[str], prompt: str) -> Iterator[list[str]]:
         yield chunk
 
 
-def _pair_chunks(pairs: Sequence[tuple[str, str]], prompt: str) -> Iterator[list[tuple[str, str]]]:
-    """Cleaned pairs in lists that are small enough to tokenize at once."""
-    chunk: list[tuple[str, str]] = []
-    characters = 0
-    for first, second in pairs:
-        chunk.append((clean_text(prompt + first), clean_text(second)))
-        characters += len(first) + len(second)
-        if len(chunk) == _CHUNK_TEXTS or characters >= _CHUNK_CHARACTERS:
-            yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk
+def _characters(pair: tuple[str, str]) -> int:
+    return len(pair[0]) + len(pair[1])
 
 
 def _joined(parts: list[NDArray[np.int32]]) -> NDArray[np.int32]:

@@ -25,11 +25,6 @@ class Race:
     base_s: float
     ratio: float
 
-    @property
-    def candidate_s(self) -> float:
-        """Seconds per call of the candidate, as if it had run while the base had its median."""
-        return self.base_s / self.ratio
-
 
 def run_race(
     base: Callable[[T], object],

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from stonnx._timing import Item, short_texts, spread
+from stonnx._queries import query_calls
+from stonnx._timing import Item, short_texts
 from stonnx.artifact import AnyGoldens, Artifact
 from stonnx.artifact.manifest import Kind
 from stonnx.errors import UnsupportedModelError, UsageError
@@ -24,7 +25,6 @@ Call = str | Sequence[Item]
 
 _SHORT_TEXTS = 8
 _QUERIES = 4
-_DOCUMENTS = 20
 
 ModelT = TypeVar("ModelT")
 
@@ -89,9 +89,7 @@ class _Scores:
         return model.predict(call)
 
     def single_calls(self, items: Sequence[Any]) -> tuple[Call, ...]:
-        asked = spread(list(dict.fromkeys(query for query, _ in items)), _QUERIES)
-        documents = spread(list(dict.fromkeys(document for _, document in items)), _DOCUMENTS)
-        return tuple([(query, document) for document in documents] for query in asked)
+        return query_calls(items, queries=_QUERIES)
 
     def reference(self, base: Reranker, items: Sequence[Any]) -> Reference[AnyGoldens]:
         return make_pair_reference(base, items)

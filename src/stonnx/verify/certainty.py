@@ -5,7 +5,7 @@ over a sample, and other texts give other means. So a class changes only where t
 variant has stands unless a mean misses its bound by more than two standard errors, which chance alone does about one
 time in forty; a closer one is found only where the means keep its bounds with three to spare. The lowest cosine and
 the largest difference have no error: what makes them is a text, or a pair, that can be looked at.
-benchmarks/class_noise.py shows how often that still goes another way.
+benchmarks/class_noise.py shows how often that still goes another way. For example::
 
     settled_class(compare(vectors, reference), promised="high")  # "high"
 """

@@ -62,7 +62,7 @@ def measure_variant(
         measured_class=measured,
         cosine_error=comparison.cosine_error,
         overlap_error=comparison.overlap_error,
-        class_is_sure=batch_diff > CLASS_BATCH_DIFF or is_sure(comparison, measured),
+        class_is_sure=not batch_diff <= CLASS_BATCH_DIFF or is_sure(comparison, measured),
     )
     return replace(report, failures=_failures(comparison, batch_diff, promised))
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.artifact import PairGoldens
-from stonnx.artifact.manifest import FidelityClass, Scoring
-from stonnx.errors import ArtifactError
+from stonnx.artifact.manifest import FidelityClass
 from stonnx.runtime import Reranker
 from stonnx.verify.certainty import broken_bounds, is_sure, settled_class
 from stonnx.verify.metrics import spearman
@@ -18,7 +17,7 @@ from stonnx.verify.pairs import LabelledPair
 from stonnx.verify.report import SCORE_BATCH_DIFF, ScoreTolerance, ScoreVariantReport
 from stonnx.verify.score_metrics import ScoreComparison, compare_scores, log_odds
 
-__all__ = ["measure_scores", "pair_log_odds", "scoring_of"]
+__all__ = ["measure_scores", "pair_log_odds"]
 
 _ALONE_EVERY = 16  # of the pairs, this share is also scored alone
 _SHOWN_CHARACTERS = 60
@@ -44,17 +43,18 @@ def measure_scores(
 
     Raises:
         RunError: The engine failed.
+        ArtifactError: The manifest does not say how the model scores.
     """
-    scoring = scoring_of(reranker)
+    activation = reranker.activation
     logits = _logits(reranker, goldens.pairs)
     queries = [query for query, _ in goldens.pairs]
-    compared = compare_scores(logits, goldens.logits, queries, activation=scoring.activation)
+    compared = compare_scores(logits, goldens.logits, queries, activation=activation)
     some = list(range(0, len(goldens.pairs), _ALONE_EVERY))
     alone = np.concatenate([_logits(reranker, [goldens.pairs[index]]) for index in some])
     scores = _rows(reranker.predict([goldens.pairs[index] for index in some]), len(some))
     batch_diff = _relative_diff(alone, logits[some])
     score_diff = _relative_diff(scores, goldens.scores[some])
-    mine = pair_log_odds(lambda chosen: _logits(reranker, chosen), pairs, activation=scoring.activation)
+    mine = pair_log_odds(lambda chosen: _logits(reranker, chosen), pairs, activation=activation)
     gold = np.array([pair.score for pair in pairs], dtype=np.float64)
     promised = reranker.variant.fidelity_class
     failures = _Failures(compared, batch_diff=batch_diff, score_diff=score_diff)
@@ -95,18 +95,6 @@ def pair_log_odds(
     if not pairs:
         return None
     return log_odds(logits_of([(pair.first, pair.second) for pair in pairs]), activation)
-
-
-def scoring_of(reranker: Reranker) -> Scoring:
-    """How the artifact's model scores.
-
-    Raises:
-        ArtifactError: The manifest does not say.
-    """
-    scoring = reranker.artifact.manifest.scoring
-    if scoring is None:
-        raise ArtifactError(f"{reranker.artifact.path} is a reranker whose manifest says nothing of its scoring.")
-    return scoring
 
 
 class _Failures:

@@ -82,7 +82,7 @@ def compare(candidate: NDArray[np.float32], reference: NDArray[np.float32]) -> C
 
 
 def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Rows scaled to unit length, float64; rows of zeros stay zero."""
+    """Rows scaled to unit length, float64, shape (rows, width) as ``vectors``; rows of zeros stay zero."""
     rows = vectors.astype(np.float64)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: NDArray[np.float64] = rows / np.where(norms == 0, 1.0, norms)
@@ -100,7 +100,13 @@ def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np
 
 
 def neighbour_overlap(candidate: NDArray[np.float64], reference: NDArray[np.float64], k: int = _NEIGHBOURS) -> float:
-    """Mean over the texts of `neighbour_shares`: 0 to 1; 1 when there are no other texts."""
+    """Mean over the texts of ``neighbour_shares``: 0 to 1; 1 when there are no other texts.
+
+    Args:
+        candidate: Unit vectors, float64, shape (texts, dimension).
+        reference: The same of the reference.
+        k: How many neighbours.
+    """
     return float(neighbour_shares(candidate, reference, k).mean())
 
 
@@ -152,7 +158,7 @@ def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
 
 
 def standard_error(values: NDArray[np.float64]) -> float:
-    """Standard error of the mean, s / sqrt(n); 0 for a single value, which tells nothing of it."""
+    """Standard error of the mean, s / sqrt(n), of float64 values, shape (n,); 0 for one, which tells nothing of it."""
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 

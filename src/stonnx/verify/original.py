@@ -1,7 +1,9 @@
 """The original model's side of a verification: what it gives for the probe texts, or the probe pairs.
 
-original = run_original("moka-ai/m3e-base", kind="embedding")
-original.goldens.vectors  # float32, shape (texts, dimension)
+For example::
+
+    original = run_original("moka-ai/m3e-base", kind="embedding")
+    original.goldens.vectors  # float32, shape (texts, dimension)
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """The probe pairs that stonnx ships: what a faithful copy of a reranker must score alike.
 
-    query, document = probe_pairs()[0]
+>>> from stonnx.verify import probe_pairs
+>>> query, document = probe_pairs()[0]
+>>> query
+'how to remove limescale from a kettle'
 
 Most are rankings: every query of a language with each of its twenty documents, of which one or a few answer it, some
 come near and most do not. The rest are odd: an empty query or document, very long ones, control characters, texts

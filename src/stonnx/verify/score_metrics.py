@@ -1,8 +1,11 @@
 """How close two sets of a reranker's outputs are: probabilities, and the ten best documents of each query.
 
-    compared = compare_scores(logits, reference_logits, queries, activation="Sigmoid")
-    compared.fidelity.mean_abs_diff  # 0.0021
-    compared.errors["top10_overlap"]  # 0.004
+>>> import numpy as np
+>>> from stonnx.verify.score_metrics import compare_scores
+>>> reference = np.linspace(-3, 3, 40, dtype=np.float32)[:, None]
+>>> compared = compare_scores(reference + np.float32(0.1), reference, ["a query"] * 40, activation="Sigmoid")
+>>> round(compared.fidelity.mean_abs_diff, 3), compared.fidelity.top10_overlap
+(0.015, 1.0)
 
 The definitions, and why they are what they are, stand in docs/decisions ("Classes for scores").
 """
@@ -16,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.artifact import ScoreFidelity
+from stonnx.runtime.probabilities import are_independent, probabilities
 from stonnx.verify.metrics import standard_error
 
-__all__ = ["LEAST_DOCUMENTS", "ScoreComparison", "compare_scores", "log_odds", "probabilities", "ranking_shares"]
+__all__ = ["LEAST_DOCUMENTS", "ScoreComparison", "compare_scores", "log_odds", "ranking_shares"]
 
 _BEST = 10
 LEAST_DOCUMENTS = 2 * _BEST
@@ -60,7 +64,8 @@ def compare_scores(
         candidate: Shape (pairs, labels), at least one pair.
         reference: The same shape.
         queries: The query of each pair; equal ones belong to one ranking.
-        activation: The model's, a class name of ``torch.nn``; it says what several labels mean (``probabilities``).
+        activation: The model's, a class name of ``torch.nn``; it says what several labels mean
+            (``stonnx.runtime.probabilities``).
 
     Raises:
         ValueError: The shapes differ, or there is no pair.
@@ -88,25 +93,6 @@ def compare_scores(
     )
 
 
-def probabilities(logits: NDArray[np.float32], activation: str) -> NDArray[np.float64]:
-    """What logits say as probabilities, whatever the model's own scores look like, float64, shape (pairs, labels).
-
-    One label: its sigmoid. Several that exclude each other: their softmax. Several whose activation is ``Sigmoid``
-    are judged one by one, so the sigmoid of each.
-
-    Args:
-        logits: float32, shape (pairs, labels).
-        activation: The model's, a class name of ``torch.nn``.
-    """
-    wide = logits.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # what is not a number stays that
-        if _is_independent(logits, activation):
-            sigmoid: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -wide))
-            return sigmoid
-        softmax: NDArray[np.float64] = np.exp(wide - np.logaddexp.reduce(wide, axis=1, keepdims=True))
-        return softmax
-
-
 def log_odds(logits: NDArray[np.float32], activation: str) -> NDArray[np.float64]:
     """log(p / (1 - p)) of the first label's probability: its order, without ever reaching 0 or 1.
 
@@ -118,7 +104,7 @@ def log_odds(logits: NDArray[np.float32], activation: str) -> NDArray[np.float64
         float64, shape (pairs,).
     """
     wide = logits.astype(np.float64)
-    if _is_independent(logits, activation):
+    if are_independent(logits, activation):
         return wide[:, 0]
     with np.errstate(invalid="ignore"):
         odds: NDArray[np.float64] = wide[:, 0] - np.logaddexp.reduce(wide[:, 1:], axis=1)
@@ -153,8 +139,3 @@ def _share(candidate: NDArray[np.float64], reference: NDArray[np.float64], best:
     mine = np.argsort(-candidate, kind="stable")[:best]
     bar = np.sort(reference)[-best] - _TIE
     return float(np.count_nonzero(reference[mine] >= bar) / best)
-
-
-def _is_independent(logits: NDArray[np.float32], activation: str) -> bool:
-    """Whether each label has a probability of its own."""
-    return logits.shape[1] == 1 or activation == "Sigmoid"

@@ -39,7 +39,7 @@ class GraphSource(Protocol):
         """Write the graphs of some variants.
 
         Args:
-            staging: The artifact in the making; tokenizer and configuration are there.
+            staging: The folder that becomes the artifact; tokenizer and configuration are there.
             on_step: Called with a short sentence before what takes long.
 
         Raises:
@@ -57,7 +57,7 @@ def write_graph(
         row: The variant.
         projections: What is int8, and how; none for a graph in float.
         workspace: The model.
-        staging: The artifact in the making.
+        staging: The folder that becomes the artifact.
         weights: Where large weights go.
 
     Raises:

@@ -45,11 +45,9 @@ def read_albert(config: Mapping[str, Any]) -> PostNormEncoder:
     absolute_positions_only(config)
     sizes = Sizes.read(config, _KEYS)
     tables = Tables(
-        vocab=sizes.vocab,
-        positions=sizes.positions,
+        sizes=sizes,
         token_types=positive(config, "type_vocab_size", 2),
         width=positive(config, "embedding_size", 128),
-        eps=sizes.eps,
         projection=(_PROJECTION, sizes.width),
     )
     layers = PostNorm(sizes=sizes, names=_NAMES, roots=_roots(config, sizes.layers), mapped_embeddings=True)

@@ -25,11 +25,9 @@ def read_bert(config: Mapping[str, Any]) -> PostNormEncoder:
     absolute_positions_only(config)
     sizes = Sizes.read(config, _KEYS)
     tables = Tables(
-        vocab=sizes.vocab,
-        positions=sizes.positions,
+        sizes=sizes,
         token_types=positive(config, "type_vocab_size", 2),
         width=sizes.width,
-        eps=sizes.eps,
     )
     return PostNormEncoder(
         prefixes=usual_prefixes("bert"), tables=tables, layers=PostNorm(sizes=sizes, names=BERT_LAYERS)

@@ -46,7 +46,7 @@ def read_distilbert(config: Mapping[str, Any]) -> PostNormEncoder:
         UnsupportedModelError: An option that is not authored.
     """
     sizes = Sizes.read(_own_names(config), _KEYS)
-    tables = Tables(vocab=sizes.vocab, positions=sizes.positions, token_types=0, width=sizes.width, eps=sizes.eps)
+    tables = Tables(sizes=sizes, token_types=0, width=sizes.width)
     layers = PostNorm(
         sizes=sizes, names=_NAMES, roots=tuple(f"transformer.layer.{number}." for number in range(sizes.layers))
     )

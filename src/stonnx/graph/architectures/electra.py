@@ -31,11 +31,9 @@ def read_electra(config: Mapping[str, Any]) -> PostNormEncoder:
     width = positive(config, "embedding_size", 128)
     layers = PostNorm(sizes=sizes, names=BERT_LAYERS, mapped_embeddings=width != sizes.width)
     tables = Tables(
-        vocab=sizes.vocab,
-        positions=sizes.positions,
+        sizes=sizes,
         token_types=positive(config, "type_vocab_size", 2),
         width=width,
-        eps=sizes.eps,
         projection=None if width == sizes.width else (_PROJECTION, sizes.width),
     )
     return PostNormEncoder(prefixes=usual_prefixes("electra"), tables=tables, layers=layers)

@@ -54,7 +54,7 @@ class PostNormEncoder:
     @property
     def vocabulary(self) -> int:
         """Rows of the table of words."""
-        return self.tables.vocab
+        return self.tables.sizes.vocab
 
     @property
     def token_types(self) -> bool:

@@ -49,11 +49,9 @@ def read_mpnet(config: Mapping[str, Any]) -> PostNormEncoder:
     rows = positive(config, "relative_attention_num_buckets", _BUCKETS)
     sizes = Sizes.read(config, _KEYS)
     tables = Tables(
-        vocab=sizes.vocab,
-        positions=sizes.positions,
+        sizes=sizes,
         token_types=0,
         width=sizes.width,
-        eps=sizes.eps,
         padding_id=_PADDING_ID,
     )
     return PostNormEncoder(

@@ -44,11 +44,9 @@ def _read(config: Mapping[str, Any], keys: ConfigKeys) -> PostNormEncoder:
     absolute_positions_only(config)
     sizes = Sizes.read(config, keys)
     tables = Tables(
-        vocab=sizes.vocab,
-        positions=sizes.positions,
+        sizes=sizes,
         token_types=positive(config, "type_vocab_size", 2),
         width=sizes.width,
-        eps=sizes.eps,
         padding_id=padding_id(config, sizes),
     )
     return PostNormEncoder(

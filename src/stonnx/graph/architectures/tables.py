@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stonnx.graph.architectures.config import Sizes
 from stonnx.graph.architectures.post_norm import linear_of, linear_shapes, norm_of, norm_shapes
 from stonnx.graph.blocks import EmbeddingBlock
 
@@ -19,31 +20,27 @@ class Tables:
     """Tables of words, positions and token types under BERT's names.
 
     Attributes:
-        vocab: Rows of the table of words.
-        positions: Rows of the table of positions.
+        sizes: What ``config.json`` says: the rows of the tables of words and positions, and the epsilon of the norm.
         token_types: Rows of the table of token types; 0 where there is none.
         width: Width of the tables.
-        eps: Epsilon of their layer norm.
         padding_id: As in ``EmbeddingBlock``.
         projection: Where the map to the width of the layers is, and that width; None for no map.
     """
 
-    vocab: int
-    positions: int
+    sizes: Sizes
     token_types: int
     width: int
-    eps: float
     padding_id: int | None = None
     projection: tuple[str, int] | None = None
 
     @property
     def max_tokens(self) -> int:
         """Longest row, in tokens: all positions, or those after the padding id's where padding does not count."""
-        return self.positions if self.padding_id is None else self.positions - self.padding_id - 1
+        return self.sizes.positions - (0 if self.padding_id is None else self.padding_id + 1)
 
     def expected_tensors(self) -> dict[str, tuple[int, ...]]:
         """Shape of every tensor, by name."""
-        counts = {_WORD: self.vocab, _POSITION: self.positions, _TYPE: self.token_types}
+        counts = {_WORD: self.sizes.vocab, _POSITION: self.sizes.positions, _TYPE: self.token_types}
         shapes: dict[str, tuple[int, ...]] = {
             f"{name}.weight": (count, self.width) for name, count in counts.items() if count
         }
@@ -59,7 +56,7 @@ class Tables:
             word=f"{_WORD}.weight",
             position=f"{_POSITION}.weight",
             token_type=f"{_TYPE}.weight" if self.token_types else None,
-            norm=norm_of(_NORM, self.eps),
+            norm=norm_of(_NORM, self.sizes.eps),
             padding_id=self.padding_id,
             projection=None if self.projection is None else linear_of(self.projection[0]),
         )

@@ -57,7 +57,7 @@ OpenWeights = Callable[[str], TensorSource]
 
 @dataclass(frozen=True)
 class Draft:
-    """A graph in the making.
+    """A graph that is being written.
 
     Attributes:
         g: Where nodes go.

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import numpy as np
-
 from stonnx.artifact import Stage
 from stonnx.checkpoint import ModelSpec
 from stonnx.errors import UnsupportedModelError
@@ -28,13 +26,12 @@ from stonnx.graph.modules.base import (
     check_width,
 )
 from stonnx.graph.parameters import Parameters, match_tensors
-from stonnx.graph.parts import matrix, vector
+from stonnx.graph.parts import integer, matrix, vector
 
 __all__ = ["CLASSIFIERS", "Classifier"]
 
 # sentence-transformers keeps the activation outside of the model, so that `eval()` does not reach it.
 _RANDOM = frozenset({"AlphaDropout", "Dropout", "FeatureAlphaDropout", "RReLU"})
-_SCORE_ACTIVATIONS = tuple(sorted(ACTIVATIONS.keys() - _RANDOM))
 
 
 @dataclass(frozen=True)
@@ -99,6 +96,7 @@ class Classifier:
 
         Raises:
             UnsupportedModelError: The family has no classifier, or the activation is not authored.
+            ValueError: ``classification`` is None.
         """
         if spec.classification is None:
             raise ValueError(f"{spec.name} has no labels.")
@@ -114,10 +112,10 @@ class Classifier:
                 "scores; stonnx does not author it.",
                 hint="Correct activation_fn in the model's configuration, such as to torch.nn.modules.linear.Identity.",
             )
-        if activation not in _SCORE_ACTIVATIONS:
+        if activation not in ACTIVATIONS:
             raise UnsupportedModelError(
                 f"The scores' activation is torch.nn.{activation}, which stonnx does not author.",
-                hint=f"Known: {', '.join(_SCORE_ACTIVATIONS)}.",
+                hint=f"Known: {', '.join(sorted(ACTIVATIONS.keys() - _RANDOM))}.",
             )
         return cls(
             path=spec.transformer_path,
@@ -152,8 +150,7 @@ class Classifier:
         """
         g = draft.g
         p = match_tensors(draft.open_weights(self.path), self.tensors(), prefixes=("",))
-        first = g.constant("int/0", np.array(0, dtype=np.int64))
-        x = g.op("Gather", [given[TOKEN_EMBEDDINGS], first], attributes={"axis": 1})  # (rows, width)
+        x = g.op("Gather", [given[TOKEN_EMBEDDINGS], integer(g, 0)], attributes={"axis": 1})  # (rows, width)
         x = author_activation(g, _linear(g, p, x, self.layers.hidden), self.layers.activation)
         logits = _linear(g, p, x, self.layers.out)
         return {**given, LOGITS: logits, SCORES: author_activation(g, logits, self.activation)}

@@ -27,6 +27,7 @@ from stonnx.graph.modules.base import (
     ModuleTarget,
     Widths,
 )
+from stonnx.graph.parts import integer
 
 __all__ = ["Pooling", "PoolingMode"]
 
@@ -81,7 +82,11 @@ class Pooling:
         return cls(modes=_read_modes(config), include_prompt=config.flag("include_prompt", default=True))
 
     def widths(self, given: Widths) -> Widths:
-        """One token vector's width per mode."""
+        """One token vector's width per mode.
+
+        Raises:
+            UnsupportedModelError: There is a Pooling module before it.
+        """
         if SENTENCE_EMBEDDING in given:
             raise UnsupportedModelError(
                 "The model has more than one Pooling module; stonnx converts chains with exactly one.",
@@ -193,14 +198,12 @@ class _Tokens:
         g = self.g
         length = g.op("Shape", [self._inputs.input_ids], attributes={"start": 1, "end": 2})
         length = g.op("Squeeze", [length, g.ints(0)])
-        zero = g.constant("int/0", np.array(0, dtype=np.int64))
-        one = g.constant("int/1", np.array(1, dtype=np.int64))
-        return g.op("Range", [zero, length, one])
+        return g.op("Range", [integer(g, 0), length, integer(g, 1)])
 
 
 def _cls(t: _Tokens) -> str:
     if t.unmasked:
-        return t.g.op("Gather", [t.hidden, t.g.constant("int/0", np.array(0, dtype=np.int64))], attributes={"axis": 1})
+        return t.g.op("Gather", [t.hidden, integer(t.g, 0)], attributes={"axis": 1})
     return t.g.op("GatherND", [t.hidden, _first(t.g, t.pooled)], attributes={"batch_dims": 1})
 
 
@@ -230,7 +233,7 @@ def _position_weighted(t: _Tokens) -> str:
 def _last(t: _Tokens) -> str:
     g = t.g
     if t.unmasked:
-        return g.op("Gather", [t.hidden, g.constant("int/-1", np.array(-1, dtype=np.int64))], attributes={"axis": 1})
+        return g.op("Gather", [t.hidden, integer(g, -1)], attributes={"axis": 1})
     masked = g.op("Mul", [t.hidden, t.column(t.pooled)])  # a row without tokens gives zeros
     index = g.op("ArgMax", [t.pooled], attributes={"axis": 1, "keepdims": 1, "select_last_index": 1})
     return g.op("GatherND", [masked, index], attributes={"batch_dims": 1})

@@ -70,5 +70,5 @@ def run_failure(engine: str, feeds: Feeds, reason: str) -> RunError:
     return RunError(
         f"{engine} failed on a batch of {rows} x {tokens} tokens: {reason}",
         hint="If memory is short, lower batch_tokens; otherwise run `stonnx verify` on the artifact.",
-        cli_hint="If memory is short, encode with a lower --batch-tokens; otherwise run `stonnx verify`.",
+        cli_hint="If memory is short, name fewer --batch-tokens; otherwise run `stonnx verify`.",
     )

@@ -48,7 +48,7 @@ class AuthoredInt8:
         """Quantise the model and write its graphs.
 
         Args:
-            staging: The artifact in the making; its tokenizer and its float32 graphs are there.
+            staging: The folder that becomes the artifact; its tokenizer and its float32 graphs are there.
             on_step: Called with a short sentence before each step.
 
         Raises:
