@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stonnx.testing.fake_engine import FakeEngine
 from stonnx.testing.random_weights import make_random_model
-from stonnx.testing.tiny import TinyModel, make_tiny_model
+from stonnx.testing.tiny import make_tiny_model
+from stonnx.testing.tiny_model import TinyModel
 
 __all__ = ["FakeEngine", "TinyModel", "make_random_model", "make_tiny_model"]

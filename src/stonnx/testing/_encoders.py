@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 
 from stonnx.graph.architectures import read_architecture
 from stonnx.testing._random import Floats, random_matrix, random_norm, random_vector
+from stonnx.testing.tiny_model import TinyFamily, TinyModel
 
-if TYPE_CHECKING:
-    from stonnx.testing.tiny import TinyModel
-
-__all__ = ["TinyFamily", "encoder_config", "encoder_weights"]
-
-TinyFamily = Literal["albert", "bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"]
+__all__ = ["encoder_config", "encoder_weights"]
 
 _CLASSES: Mapping[TinyFamily, str] = {
     "albert": "AlbertModel",
