@@ -99,7 +99,7 @@ def _convert_stonnx(source: str, out: str) -> None:
 
     before = _common.memory_bytes()["rss_bytes"]
     start = perf_counter()
-    convert(source, out, verify=False)
+    convert(source, out, verify=False, int8=False)
     _report(perf_counter() - start, before, installed_versions())
 
 

@@ -61,7 +61,7 @@ def _measure(name: str, source: Path, texts: Sequence[str], work: Path, args: ar
 
     print(f"{name}: {len(texts)} texts, {args.rounds} rounds", file=sys.stderr)
     artifact = work / f"{source.name}-onnx"
-    convert(source, artifact, verify=False)
+    convert(source, artifact, verify=False, int8=False)
     threads = args.threads or usable_cores()
     # The children come first: this process must not compete with them for memory or cores.
     text_file = work / "texts.json"

@@ -55,8 +55,8 @@ def _convert(folder: Path, *, tiny: bool) -> Path:
 
     if tiny:
         model = make_tiny_model(folder / "source", TinyModel(hidden=64, positions=256, max_tokens=256))
-        return convert(model, folder / "tiny-onnx", verify=False).path
-    return convert(_common.minilm(), folder / "all-MiniLM-L6-v2-onnx", verify=False).path
+        return convert(model, folder / "tiny-onnx", verify=False, int8=False).path
+    return convert(_common.minilm(), folder / "all-MiniLM-L6-v2-onnx", verify=False, int8=False).path
 
 
 def _child(artifact: str, variant: str, streams: str, seed: str, longest: str, *checkpoints: str) -> None:

@@ -53,7 +53,7 @@ def _measure(model: str, folder: Path, args: argparse.Namespace) -> dict[str, ob
     english = model == "minilm"
     source = _common.minilm() if english else make_random_model(args.shared / "models/m3e-base", folder / "source", 0)
     artifact = folder / "artifact"
-    convert(source, artifact, verify=False)
+    convert(source, artifact, verify=False, int8=False)
     corpus = args.shared / f"data/corpora/{'en-cc' if english else 'zh-cc-by-sa'}.jsonl"
     texts = _common.read_corpus(corpus, args.minilm_texts if english else args.m3e_texts)
     cores = usable_cores()

@@ -1,4 +1,4 @@
-"""Kill convert, tune and encode at random moments, and see that nothing of the user's is lost and nothing is left.
+"""Kill what writes (convert, quantize, tune, encode) at random moments, and see that nothing is lost or left.
 
     python scripts/kill_test.py [--moments N] [--seed N] [NAME ...]
 
@@ -74,7 +74,7 @@ class Scenario:
     target: Path
 
 
-_CONVERT = ("convert", "source", "out", "--no-verify", "--quiet", "--json", "--force")
+_CONVERT = ("convert", "source", "out", "--no-verify", "--no-int8", "--quiet", "--json", "--force")
 _OUT, _VECTORS, _CHOICES = Path("out"), Path("vectors.npy"), Path("artifact") / TUNE_FOLDER
 _OLD_VECTORS = b"vectors of an earlier day"
 _TEXTS = 6000
@@ -145,6 +145,13 @@ SCENARIOS: Mapping[str, Scenario] = {
         allowed=frozenset({"old", "new"}),
         target=_OUT,
     ),
+    "quantize": Scenario(
+        arguments=("quantize", "out", "--quiet", "--json", "--force"),
+        before=_old_out,
+        state=_out_state,
+        allowed=frozenset({"old", "new"}),
+        target=_OUT,
+    ),
     "encode": Scenario(
         arguments=("encode", "artifact", "--file", "texts.txt", "--output", "vectors.npy", "--force"),
         before=_old_vectors,
@@ -183,7 +190,7 @@ def _prepare() -> None:
     make_tiny_model("source")
     Path("notes.txt").write_text("the user's own", encoding="utf-8")
     Path("texts.txt").write_text("".join(f"text number {n}\n" for n in range(_TEXTS)), encoding="utf-8")
-    _finish(_start(0, ("convert", "source", "artifact", "--no-verify", "--quiet", "--json")))
+    _finish(_start(0, ("convert", "source", "artifact", "--no-verify", "--no-int8", "--quiet", "--json")))
 
 
 def _run_scenario(name: str, rng: random.Random, *, moments: int) -> list[str]:

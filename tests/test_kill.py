@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "kill_test.py"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["convert", "convert-force", "encode", "tune"])
+@pytest.mark.parametrize("name", ["convert", "convert-force", "quantize", "encode", "tune"])
 def test_a_killed_command_loses_nothing_and_the_next_leaves_nothing(name):
     pytest.importorskip("onnxruntime")
     done = subprocess.run(

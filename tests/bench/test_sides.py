@@ -82,7 +82,7 @@ def test_a_real_artifact(tmp_path):
     from stonnx.compile import convert
 
     make_tiny_model(tmp_path / "tiny")
-    convert(tmp_path / "tiny", tmp_path / "artifact", verify=False)
+    convert(tmp_path / "tiny", tmp_path / "artifact", verify=False, int8=False)
     report = run_bench(tmp_path / "artifact", threads=1, options=BenchOptions(seconds=0.5, quick=True))
     assert report.sides == ("stonnx fp32", "stonnx portable")
     assert report.cosine_min > 0.99999

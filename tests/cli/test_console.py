@@ -200,3 +200,17 @@ def test_warnings_of_the_library_are_talk(capsys):
     finally:
         logger.removeHandler(handler)
     assert capsys.readouterr() == ("", "warning: 3 things are odd\n")
+
+
+def test_the_space_between_columns_gives_way_before_a_table_becomes_lists(capsys):
+    """What 'stonnx verify' says of every variant, at its widest, is a table on a narrow terminal."""
+    columns = ("variant", "cos. mean", "cos. min", "max |Δ|", "top-10", "class", "result")
+    wide = ("openvino-int8-static", "0.9991005", "0.9959902", "1.8e-02", "96.6% ±0.9%", "balanced?", "pass")
+    Output().table(columns, [wide])
+    head, _, row = capsys.readouterr().out.splitlines()
+    assert head.split() == " ".join(columns).split()
+    assert row == "  " + " ".join((*wide[:-1], "  pass"))
+    Output().table(columns, [(f"{wide[0]}x", *wide[1:])])
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    Output().table(columns, [(f"{wide[0]}xy", *wide[1:])])
+    assert len(capsys.readouterr().out.splitlines()) == len(columns), "a list: a name and six figures"

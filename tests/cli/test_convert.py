@@ -15,15 +15,18 @@ from stonnx.errors import VerificationError
 from tests.cli.conftest import make_report
 from tests.rerankers import write_reranker
 
+DEFAULT = {"force": False, "verify": True, "int8": None, "calibration_texts": None}
+
 
 @pytest.fixture
 def fake_convert(monkeypatch, artifact):
     """Stands in for ``convert``; ``calls`` has the arguments, ``result`` may be replaced."""
 
-    def convert(source, out, *, on_step, **options):
+    def convert(source, out, *, on_step, on_part, **options):
         convert.calls.append((source, out, options))
         on_step("reading")
         on_step("authoring")
+        on_part(1, 2)
         return convert.result
 
     convert.calls = []
@@ -43,7 +46,7 @@ def fake_convert(monkeypatch, artifact):
 def test_a_person_sees_steps_and_summary_in_eighty_columns(fake_convert, capsys):
     assert main(["convert", "org/model@main", "art"]) == 0
     out, err = capsys.readouterr()
-    assert fake_convert.calls == [("org/model@main", "art", {"force": False, "verify": True})]
+    assert fake_convert.calls == [("org/model@main", "art", DEFAULT)]
     assert err == "Converting org/model@main\n  reading\n  authoring\n"
     assert max(map(len, out.splitlines())) <= 80
     for part in (
@@ -84,7 +87,7 @@ def test_the_next_command_runs_the_model(fake_convert, tmp_path, capsys, labels,
 
 def test_options_are_passed_on(fake_convert, capsys):
     assert main(["convert", "S", "O", "--force", "--no-verify", "--quiet"]) == 0
-    assert fake_convert.calls == [("S", "O", {"force": True, "verify": False})]
+    assert fake_convert.calls == [("S", "O", {**DEFAULT, "force": True, "verify": False})]
     assert capsys.readouterr().err == ""
 
 
@@ -142,20 +145,22 @@ def test_a_failed_verification_is_code_five(monkeypatch, capsys):
     assert err.endswith("error: It is not the original.\nhint: --no-verify keeps it.\n")
 
 
-def test_int8_is_asked_for_only_when_it_is_given(fake_convert):
+def test_int8_may_be_insisted_on_or_left_out(fake_convert):
     Path("mine.txt").write_text("one\ntwo\n", encoding="utf-8")
-    assert main(["convert", "S", "O", "--int8", "--quiet"]) == 0
-    assert main(["convert", "S", "O", "--int8", "--calibrate", "mine.txt", "--quiet"]) == 0
-    plain = {"force": False, "verify": True}
+    for options in (["--int8"], ["--no-int8"], ["--calibrate", "mine.txt"], ["--int8", "--calibrate", "mine.txt"]):
+        assert main(["convert", "S", "O", *options, "--quiet"]) == 0
+    texts = ("one", "two")
     assert [options for _, _, options in fake_convert.calls] == [
-        {**plain, "int8": True},
-        {**plain, "int8": True, "calibration_texts": ("one", "two")},
+        {**DEFAULT, "int8": True},
+        {**DEFAULT, "int8": False},
+        {**DEFAULT, "calibration_texts": texts},
+        {**DEFAULT, "int8": True, "calibration_texts": texts},
     ]
 
 
-def test_calibrate_without_int8_is_a_mistake(fake_convert, capsys):
-    assert main(["convert", "S", "O", "--calibrate", "mine.txt"]) == 2
-    assert "hint: Add --int8." in capsys.readouterr().err
+def test_calibrate_with_no_int8_is_a_mistake(fake_convert, capsys):
+    assert main(["convert", "S", "O", "--no-int8", "--calibrate", "mine.txt"]) == 2
+    assert "hint: Leave --no-int8 out." in capsys.readouterr().err
     assert fake_convert.calls == []
 
 

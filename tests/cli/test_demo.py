@@ -18,7 +18,7 @@ def fake_steps(monkeypatch):
     class EnoughError(Exception):
         pass
 
-    def convert(source, out, *, force=False, on_step=None):
+    def convert(source, out, *, force=False, on_step=None, on_part=None):
         calls.append((Path(source).name, str(out), force))
         raise EnoughError
 

@@ -24,7 +24,7 @@ def converted(tmp_path_factory):
     """A folder with ``model`` and its unverified artifact ``out``."""
     folder = tmp_path_factory.mktemp("real")
     make_tiny_model(folder / "model", TinyModel(prompts={"query": "query: "}))
-    assert main(["convert", str(folder / "model"), str(folder / "out"), "--no-verify", "--quiet"]) == 0
+    assert main(["convert", str(folder / "model"), str(folder / "out"), "--no-verify", "--no-int8", "--quiet"]) == 0
     return folder
 
 

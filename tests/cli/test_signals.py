@@ -27,7 +27,7 @@ def read_model(folder):
     {what}
     return real(folder)
 run.read_model = read_model
-sys.exit(main(["convert", "source", "out", "--no-verify", "--quiet", "--json"]))
+sys.exit(main(["convert", "source", "out", "--no-verify", "--no-int8", "--quiet", "--json"]))
 """
 
 

@@ -15,7 +15,8 @@ VERBS = {
     "tune": (["tune", "art", "--texts"], "stonnx.tune.tune"),
     "bench": (["bench", "art", "--texts"], "stonnx.bench.run_bench"),
     "verify": (["verify", "art", "--texts"], "stonnx.verify.verify"),
-    "convert": (["convert", "S", "O", "--int8", "--calibrate"], "stonnx.compile.convert"),
+    "convert": (["convert", "S", "O", "--calibrate"], "stonnx.compile.convert"),
+    "quantize": (["quantize", "art", "--calibrate"], "stonnx.compile.quantize_artifact"),
     "encode": (["encode", "art", "--file"], "tests.cli.conftest.FakeEncoder.encode"),
 }
 

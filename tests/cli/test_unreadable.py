@@ -42,7 +42,7 @@ def as_an_ordinary_user():
 @pytest.fixture
 def here(tmp_path):
     make_tiny_model(tmp_path / "model", TinyModel())
-    assert main(["convert", "model", "art", "--no-verify", "--quiet"]) == 0
+    assert main(["convert", "model", "art", "--no-verify", "--no-int8", "--quiet"]) == 0
     (tmp_path / "texts.txt").write_text("one\ntwo\n", encoding="utf-8")
     (tmp_path / "pairs.tsv").write_text("a\tb\t1\nc\td\t2\n", encoding="utf-8")
     yield tmp_path
@@ -77,7 +77,7 @@ def test_unreadable(here, capsys):
     case("texts.txt", 0o000, 2, "bench", "art", "--texts", "texts.txt")
     case("texts.txt", 0o000, 2, "verify", "art", "--texts", "texts.txt")
     case("pairs.tsv", 0o000, 2, "verify", "art", "--pairs", "pairs.tsv")
-    case("texts.txt", 0o000, 2, "convert", "model", "out", "--int8", "--calibrate", "texts.txt")
+    case("texts.txt", 0o000, 2, "convert", "model", "out", "--calibrate", "texts.txt")
     command = [*as_an_ordinary_user(), sys.executable, "-c", _RUN]
     commands = json.dumps([arguments for _, _, arguments in cases])
     done = subprocess.run(command, input=commands, capture_output=True, text=True, check=True, timeout=120)

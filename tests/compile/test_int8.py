@@ -18,7 +18,8 @@ from stonnx.compile import convert, verification
 from stonnx.compile.catalogue import INT8_ROWS
 from stonnx.compile.sources import AuthoredInt8
 from stonnx.compile.sources.quantized import _note
-from stonnx.errors import UsageError, VerificationError
+from stonnx.errors import MissingExtraError, UsageError, VerificationError
+from stonnx.graph.dialects import CannotWriteError
 from stonnx.quantize import (
     Quantized,
     calibration_edges,
@@ -91,8 +92,50 @@ def convert_again(tiny_source, tmp_path, recorded, monkeypatch):
     return convert_with
 
 
-def test_openvino_variants_need_no_int8(source, tmp_path):
+@pytest.mark.slow
+def test_int8_is_the_default(source, tmp_path, converted):
     done = convert(source, tmp_path / "out", verify=False)
+    assert names_of(done.manifest)[: len(FLOAT) + 1] == [*FLOAT, "int8"]
+    assert "quantize" in done.seconds
+
+
+def without_onnxruntime(monkeypatch):
+    for place in ("stonnx._extras", "stonnx.compile.int8"):
+        monkeypatch.setattr(f"{place}.available", lambda module: module != "onnxruntime")
+
+
+def test_where_it_cannot_be_it_is_left_out_with_a_note(source, tmp_path, monkeypatch):
+    without_onnxruntime(monkeypatch)
+    done = convert(source, tmp_path / "out", verify=False)
+    assert names_of(done.manifest) == FLOAT
+    (note,) = [note for note in done.notes if "int8" in note]
+    assert "stonnx[cpu]" in note
+    assert "stonnx quantize" in note
+
+
+def test_where_it_was_asked_for_that_is_an_error_before_anything_is_read(tmp_path, monkeypatch):
+    without_onnxruntime(monkeypatch)
+    with pytest.raises(MissingExtraError, match="onnxruntime is needed to quantise a model"):
+        convert(tmp_path / "nothing", tmp_path / "out", int8=True)
+
+
+def test_what_int8_has_no_form_for_is_left_out_with_a_note(source, tmp_path, monkeypatch):
+    def cannot(*_, **__):
+        raise CannotWriteError("ort_cpu_int8", "causal attention")
+
+    monkeypatch.setattr("stonnx.compile.sources.quantized.quantize", cannot)
+    done = convert(source, tmp_path / "out", verify=False)
+    assert names_of(done.manifest) == FLOAT
+    assert "int8 was left out: The dialect ort_cpu_int8 cannot write causal attention." in done.notes
+
+
+def test_texts_to_calibrate_nothing_on_are_a_mistake(tmp_path):
+    with pytest.raises(UsageError, match="nothing else is calibrated"):
+        convert(tmp_path / "nothing", tmp_path / "out", int8=False, calibration_texts=TEXTS)
+
+
+def test_openvino_variants_need_no_int8(source, tmp_path):
+    done = convert(source, tmp_path / "out", verify=False, int8=False)
     assert names_of(done.manifest) == FLOAT
     portable, exact, bfloat16 = done.manifest.variants[1:]
     for variant in (exact, bfloat16):
@@ -187,7 +230,7 @@ def test_no_calibration_texts_is_a_mistake_of_the_users(source, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
-@pytest.mark.parametrize("moment", ["watching", "choosing"])
+@pytest.mark.parametrize("moment", ["quantising", "choosing"])
 def test_an_interrupt_leaves_nothing(source, tmp_path, moment):
     def interrupt(sentence):
         if sentence.startswith(moment):

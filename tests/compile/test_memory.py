@@ -23,11 +23,11 @@ HEAD = (
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_peak(source, tiny, tmp_path, dtype):
-    convert(source, tmp_path / "first", verify=False)  # what is imported and cached is not the model's
+    convert(source, tmp_path / "first", verify=False, int8=False)  # what is imported and cached is not the model's
     folder = tiny(hidden=WIDE, layers=4, head=HEAD, dtype=dtype)
     tracemalloc.start()
     try:
-        done = convert(folder, tmp_path / "out", verify=False)
+        done = convert(folder, tmp_path / "out", verify=False, int8=False)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -32,7 +32,7 @@ def assert_same(found, expected):
 
 
 def check_both_variants(folder, out, **options):
-    convert(folder, out, verify=False)
+    convert(folder, out, verify=False, int8=False)
     expected = ReferenceEncoder.load(folder).encode(TEXTS, **options)
     for name in ("fp32", "portable"):
         assert_same(Encoder.load(out, variant=name).encode(TEXTS, **options), expected)
@@ -103,7 +103,7 @@ def test_bare_folder_with_a_pooling_config(tiny, tmp_path):
 def test_settings_that_sentence_transformers_ignores_are_told_at_the_verdict(tiny, tmp_path, capsys):
     folder = tiny(head=(Pooling(modes=("cls",)),), max_tokens=20)
     (folder / "modules.json").unlink()
-    done = convert(folder, tmp_path / "out")
+    done = convert(folder, tmp_path / "out", int8=False)
     bare = done.report.bare_folder
     assert bare.differs
     assert bare.ignored == ("1_Pooling/config.json", "config_sentence_transformers.json", "sentence_bert_config.json")
@@ -123,13 +123,13 @@ def test_settings_that_change_nothing_are_not_told(tiny, tmp_path):
     folder = tiny(head=(Pooling(modes=("mean",)),))
     (folder / "modules.json").unlink()
     (folder / "sentence_bert_config.json").unlink()
-    done = convert(folder, tmp_path / "out")
+    done = convert(folder, tmp_path / "out", int8=False)
     assert not done.report.bare_folder.differs
     assert "without modules.json" not in done.report.reference
 
 
 def test_a_whole_folder_is_read_alike_by_both(source, tmp_path):
-    assert convert(source, tmp_path / "out").report.bare_folder is None
+    assert convert(source, tmp_path / "out", int8=False).report.bare_folder is None
 
 
 def test_bare_folder_with_settings_only(tiny, tmp_path):
@@ -140,7 +140,7 @@ def test_bare_folder_with_settings_only(tiny, tmp_path):
 
 
 def test_convert_verifies_and_stores_what_it_found(source, tmp_path):
-    done = convert(source, tmp_path / "out")
+    done = convert(source, tmp_path / "out", int8=False)
     assert done.report is not None
     assert done.report.passed
     artifact = Artifact.open(tmp_path / "out")
@@ -166,7 +166,7 @@ def test_a_wrong_graph_is_not_written(source, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Weights, "get", skewed)
     with pytest.raises(VerificationError, match="not the original within the tolerance"):
-        convert(source, tmp_path / "out")
+        convert(source, tmp_path / "out", int8=False)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
@@ -174,6 +174,6 @@ def test_a_wrong_graph_is_not_written(source, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["m3e-small", "bge-small-zh-v1.5", "m3e-base"])
 def test_chinese_models_with_random_weights(shared_dir, tmp_path, name):
     folder = make_random_model(shared_dir / "models" / name, tmp_path / name)
-    report = convert(folder, tmp_path / "out").report
+    report = convert(folder, tmp_path / "out", int8=False).report
     assert report is not None
     assert report.passed

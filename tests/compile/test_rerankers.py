@@ -51,7 +51,9 @@ def run(artifact, variant, pairs):
 
 @pytest.mark.parametrize("labels", [1, 3])
 def test_manifest(tmp_path, labels):
-    done = convert(make_reranker(tmp_path / "source", "bert", labels=labels), tmp_path / "out", verify=False)
+    done = convert(
+        make_reranker(tmp_path / "source", "bert", labels=labels), tmp_path / "out", verify=False, int8=False
+    )
     artifact = Artifact.open(tmp_path / "out")
     artifact.check_files()
     manifest = artifact.manifest
@@ -73,7 +75,7 @@ def test_manifest(tmp_path, labels):
 @pytest.mark.parametrize("family", sorted(CLASSIFIERS))
 def test_scores_are_the_originals(tmp_path, cross_encoder, family):
     source = make_reranker(tmp_path / "source", family)
-    convert(source, tmp_path / "out", verify=False)
+    convert(source, tmp_path / "out", verify=False, int8=False)
     model = cross_encoder(source)
     expected = model.predict(PAIRS)
     logits = model.predict(PAIRS, activation_fn=_identity())
@@ -95,7 +97,7 @@ def _identity():
 )
 def test_the_models_own_activation(tmp_path, cross_encoder, labels, activation):
     source = make_reranker(tmp_path / "source", "mpnet", labels=labels, activation=activation)
-    convert(source, tmp_path / "out", verify=False)
+    convert(source, tmp_path / "out", verify=False, int8=False)
     expected = cross_encoder(source).predict(PAIRS).reshape(len(PAIRS), labels)
     scores, logits = run(Artifact.open(tmp_path / "out"), 0, PAIRS)
     assert np.abs(scores - expected).max() < 5e-6
@@ -107,7 +109,7 @@ def test_the_folder_is_still_a_cross_encoder(tmp_path, cross_encoder, labels):
     """Whatever loads the original loads the artifact too, given the weights; nothing is read differently."""
     activation = "torch.nn.modules.activation.Tanh"
     source = make_reranker(tmp_path / "source", "bert", labels=labels, activation=activation)
-    convert(source, tmp_path / "out", verify=False)
+    convert(source, tmp_path / "out", verify=False, int8=False)
     before = read_model(resolve_source(source))
     after = read_model(SourceFolder(path=tmp_path / "out", name=str(source), revision=None))
     for name in ("kind", "classification", "tokenizer_json", "max_tokens", "prompts", "modules"):
@@ -131,7 +133,7 @@ def test_a_folder_saved_by_cross_encoder_keeps_its_prompts_and_limit(tmp_path, c
     model = cross_encoder(make_reranker(tmp_path / "source", "bert"))
     model.prompts, model.default_prompt_name, model.max_seq_length = {"query": "q: "}, "query", 40
     model.save_pretrained(str(tmp_path / "saved"))
-    done = convert(tmp_path / "saved", tmp_path / "out", verify=False)
+    done = convert(tmp_path / "saved", tmp_path / "out", verify=False, int8=False)
     tower = done.manifest.tower
     assert (tower.prompts, tower.default_prompt_name, tower.tokenizer.max_tokens) == ({"query": "q: "}, "query", 40)
     shutil.copyfile(tmp_path / "saved" / "model.safetensors", tmp_path / "out" / "model.safetensors")
@@ -144,7 +146,7 @@ def test_a_folder_saved_by_cross_encoder_keeps_its_prompts_and_limit(tmp_path, c
     ("family", "head"), [("bert", "cls."), ("roberta", "lm_head."), ("distilbert", "vocab_"), ("electra", "generator_")]
 )
 def test_the_head_of_a_masked_language_model_is_listed_as_unused(tmp_path, family, head):
-    done = convert(make_original(tmp_path / "source", family, "MaskedLM"), tmp_path / "out", verify=False)
+    done = convert(make_original(tmp_path / "source", family, "MaskedLM"), tmp_path / "out", verify=False, int8=False)
     assert done.manifest.kind == "embedding"
     assert done.unused_tensors
     assert {name[: len(head)] for name in done.unused_tensors} == {head}
@@ -153,7 +155,7 @@ def test_the_head_of_a_masked_language_model_is_listed_as_unused(tmp_path, famil
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_every_variant_that_runs_here(tmp_path, cross_encoder, family):
     source = make_reranker(tmp_path / "source", family)
-    done = convert(source, tmp_path / "out", verify=False)
+    done = convert(source, tmp_path / "out", verify=False, int8=False)
     expected = cross_encoder(source).predict(PAIRS)
     names = [variant.name for variant in done.manifest.variants if why_not_here(variant) is None]
     assert {"fp32", "portable"} <= set(names)
@@ -165,7 +167,9 @@ def test_every_variant_that_runs_here(tmp_path, cross_encoder, family):
 
 @pytest.mark.parametrize("labels", [1, 6])
 def test_what_is_printed(tmp_path, capsys, labels):
-    done = convert(make_reranker(tmp_path / "source", "bert", labels=labels), tmp_path / "out", verify=False)
+    done = convert(
+        make_reranker(tmp_path / "source", "bert", labels=labels), tmp_path / "out", verify=False, int8=False
+    )
     print_conversion(Console(), done)
     text = " ".join(capsys.readouterr().out.split())
     assert "kind reranker" in text

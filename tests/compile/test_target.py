@@ -45,7 +45,7 @@ def test_the_source_is_never_touched(tmp_path, monkeypatch, source, out, force):
     (tmp_path / "above").symlink_to("models")
     before = content(tmp_path)
     with pytest.raises(UsageError, match="overlap"):
-        convert(source, out, force=force, verify=False)
+        convert(source, out, force=force, verify=False, int8=False)
     assert content(tmp_path) == before
 
 
@@ -65,7 +65,7 @@ def test_neither_is_the_snapshot_of_a_hub_model(tmp_path, monkeypatch, out):
     monkeypatch.setattr("stonnx.compile.run.resolve_source", lambda source: fetched)
     before = content(tmp_path)
     with pytest.raises(UsageError, match="overlap" if out == "snapshot/out" else "overlap|did not write"):
-        convert("org/name", out, force=True, verify=False)
+        convert("org/name", out, force=True, verify=False, int8=False)
     assert content(tmp_path) == before
 
 
@@ -73,9 +73,9 @@ def test_a_bad_target_is_told_before_a_hub_model_is_fetched(tmp_path, monkeypatc
     monkeypatch.setattr("stonnx.compile.run.resolve_source", lambda source: pytest.fail("fetched"))
     (tmp_path / "out").write_text("precious")
     with pytest.raises(UsageError, match="not a folder"):
-        convert("org/name", tmp_path / "out", verify=False)
+        convert("org/name", tmp_path / "out", verify=False, int8=False)
     with pytest.raises(RunError, match="File name too long"):
-        convert("org/name", tmp_path / ("x" * 256), verify=False)
+        convert("org/name", tmp_path / ("x" * 256), verify=False, int8=False)
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -86,30 +86,30 @@ def test_a_folder_of_the_users_is_never_replaced(source, tmp_path, force):
         (home / name).write_text("precious")
     before = content(tmp_path)
     with pytest.raises(UsageError, match=r"did not write: a\.txt, b\.txt, thesis\.tex and more\.") as caught:
-        convert(source, home, force=force, verify=False)
+        convert(source, home, force=force, verify=False, int8=False)
     assert "--force" not in str(caught.value)
     assert content(tmp_path) == before
 
 
 def test_an_artifact_with_a_file_of_the_users_is_never_replaced(source, tmp_path):
     out = tmp_path / "out"
-    convert(source, out, verify=False)
+    convert(source, out, verify=False, int8=False)
     (out / "notes.txt").write_text("precious")
     before = content(tmp_path)
     with pytest.raises(UsageError, match=r"did not write: notes\.txt\. "):
-        convert(source, out, force=True, verify=False)
+        convert(source, out, force=True, verify=False, int8=False)
     assert content(tmp_path) == before
 
 
 def test_a_file_that_comes_in_during_the_conversion_is_kept(source, tmp_path):
     out = tmp_path / "out"
-    convert(source, out, verify=False)
+    convert(source, out, verify=False, int8=False)
 
     def leave_a_note(sentence):
         (out / "notes.txt").write_text("precious")
 
     with pytest.raises(UsageError, match=r"did not write: notes\.txt"):
-        convert(source, out, force=True, verify=False, on_step=leave_a_note)
+        convert(source, out, force=True, verify=False, on_step=leave_a_note, int8=False)
     assert (out / "notes.txt").read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]
 
@@ -118,19 +118,19 @@ def test_an_empty_folder_and_a_broken_artifact_are_replaced_when_told(source, tm
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(UsageError, match="force=True"):
-        convert(source, out, verify=False)
-    convert(source, out, force=True, verify=False)
+        convert(source, out, verify=False, int8=False)
+    convert(source, out, force=True, verify=False, int8=False)
     shutil.rmtree(out / "onnx")
-    convert(source, out, force=True, verify=False)
+    convert(source, out, force=True, verify=False, int8=False)
     Artifact.open(out).check_files()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]
 
 
 def test_a_link_is_never_replaced(source, tmp_path):
-    convert(source, tmp_path / "real", verify=False)
+    convert(source, tmp_path / "real", verify=False, int8=False)
     (tmp_path / "out").symlink_to("real")
     with pytest.raises(UsageError, match="not a folder"):
-        convert(source, tmp_path / "out", force=True, verify=False)
+        convert(source, tmp_path / "out", force=True, verify=False, int8=False)
     assert (tmp_path / "out").is_symlink()
 
 
@@ -138,11 +138,11 @@ def test_a_link_is_never_replaced(source, tmp_path):
 def test_an_empty_source_is_no_folder_here(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="source is empty"):
-        convert(source, Path("out"), verify=False)
+        convert(source, Path("out"), verify=False, int8=False)
 
 
 def test_folders_made_for_a_conversion_that_fails_go_again(source, tmp_path):
     (source / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(Exception, match="safetensors"):
-        convert(source, tmp_path / "a" / "b" / "out", verify=False)
+        convert(source, tmp_path / "a" / "b" / "out", verify=False, int8=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]

@@ -42,7 +42,7 @@ def models(tmp_path_factory):
     """A folder with a tiny model, its artifact, the artifact of a reranker, and a file of texts."""
     folder = tmp_path_factory.mktemp("examples")
     make_tiny_model(folder / "my-model")
-    convert(folder / "my-model", folder / "my-model-onnx", verify=False)
+    convert(folder / "my-model", folder / "my-model-onnx", verify=False, int8=False)
     write_reranker(folder / "my-reranker-onnx")
     (folder / "my-texts.txt").write_text("one text\nanother, longer text\n", encoding="utf-8")
     return folder

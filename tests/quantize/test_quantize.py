@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
+from stonnx._steps import Telling
 from stonnx.artifact.fidelity_class import BOUNDS
 from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.errors import RunError
@@ -139,7 +140,7 @@ def test_every_target_gets_its_model(make_setup, family):
     work = make_setup(family=family, max_tokens=48)
     before = {path.name: path.read_bytes() for path in work.folder.iterdir()}
     steps, targets = [], (("lossless", "high", "balanced"), ("high", "balanced"), ("balanced",))
-    models = work.quantize(targets, on_step=steps.append)
+    models = work.quantize(targets, tell=Telling(step=steps.append))
     assert [step for step in steps if "drift" not in step] == [
         "watching the inputs of every layer on the calibration texts",
         "rounding the weights",

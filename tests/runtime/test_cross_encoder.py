@@ -38,7 +38,7 @@ def both(tmp_path):
 
     def make(family, *, variant="fp32", **options):
         source = make_reranker(tmp_path / "source", family, **options)
-        convert(source, tmp_path / "out", verify=False)
+        convert(source, tmp_path / "out", verify=False, int8=False)
         opened.append(Reranker.load(tmp_path / "out", variant=variant, threads=1))
         return opened[-1], CrossEncoder(str(source), device="cpu")
 

@@ -55,7 +55,7 @@ def tiny(tmp_path):
     opened = []
 
     def make(**options):
-        convert(make_tiny_model(tmp_path / "model", TinyModel(**options)), tmp_path / "out", verify=False)
+        convert(make_tiny_model(tmp_path / "model", TinyModel(**options)), tmp_path / "out", verify=False, int8=False)
         artifact = Artifact.open(tmp_path / "out")
         variants = on_openvino(artifact), artifact.variant("portable")
         opened.extend(open_engine(variant, artifact, threads=1) for variant in variants)

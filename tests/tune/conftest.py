@@ -84,7 +84,7 @@ def world(monkeypatch, tmp_path, known):
 def converted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tune")
     out = folder / "out"
-    convert(make_tiny_model(folder / "source"), out, verify=False)
+    convert(make_tiny_model(folder / "source"), out, verify=False, int8=False)
     with Encoder.load(out, variant="portable") as encoder:
         vectors = encoder.encode(SHORT_PROBES)
     write_goldens(out, Goldens(texts=SHORT_PROBES, vectors=vectors, reference={"dtype": "float32"}))

@@ -38,7 +38,7 @@ CUT = PositionCut(files_tokens=64, positions=63)  # padding has id 0, and RoBERT
 )
 def test_convert_verifies_up_to_the_last_position(tmp_path, family, limit, cut):
     folder = make_tiny_model(tmp_path / "source", TinyModel(family=family, tokenizer="bpe", max_tokens=limit))
-    done = convert(folder, tmp_path / "out")
+    done = convert(folder, tmp_path / "out", int8=False)
     assert done.report.passed
     assert done.report.position_cut == cut
     assert done.manifest.tower.tokenizer.max_tokens == (cut.positions if cut else limit or 64)
@@ -69,7 +69,7 @@ def reranker(tmp_path):
 
 def test_rerankers(reranker, tmp_path, capsys):
     assert ReferenceReranker.load(reranker).position_cut == CUT
-    done = convert(reranker, tmp_path / "out")
+    done = convert(reranker, tmp_path / "out", int8=False)
     assert done.report.passed
     assert done.report.position_cut == CUT
     assert done.report.to_json()["position_cut"] == {"files_tokens": 64, "positions": 63}
@@ -79,7 +79,7 @@ def test_rerankers(reranker, tmp_path, capsys):
 
 
 def test_bench_beside_the_original(reranker, tmp_path, capsys):
-    done = convert(reranker, tmp_path / "out", verify=False)
+    done = convert(reranker, tmp_path / "out", verify=False, int8=False)
     pairs = [("hello", LONG), ("the world", LONG), ("text", "hello world")]
     report = run_bench(
         done.path, against=reranker, texts=pairs, threads=1, options=BenchOptions(seconds=0.3, quick=True)
@@ -94,7 +94,7 @@ def test_bench_beside_the_original(reranker, tmp_path, capsys):
 @pytest.mark.parametrize("limit", [40, 62])
 def test_another_limit_in_the_manifest_is_found(tmp_path, limit):
     folder = make_tiny_model(tmp_path / "source", TinyModel(family="roberta", tokenizer="bpe"))
-    done = convert(folder, tmp_path / "out", verify=False)
+    done = convert(folder, tmp_path / "out", verify=False, int8=False)
     tower = done.manifest.tower
     shorter = replace(tower, tokenizer=replace(tower.tokenizer, max_tokens=limit))
     write_manifest(done.path, replace(done.manifest, towers=(shorter,)))

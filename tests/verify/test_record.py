@@ -25,7 +25,7 @@ class FakeReference:
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("record")
-    convert(make_tiny_model(folder / "source"), folder / "out", verify=False)
+    convert(make_tiny_model(folder / "source"), folder / "out", verify=False, int8=False)
     with Encoder.load(folder / "out", variant="portable") as encoder:
         return folder / "out", encoder.encode(probe_texts())
 

@@ -37,7 +37,7 @@ def source(request, tmp_path_factory):
 def converted(source, tmp_path_factory):
     """An artifact with goldens of some of the probe pairs: all of them would only take longer."""
     out = tmp_path_factory.mktemp("reranker") / "out"
-    convert(source, out, verify=False)
+    convert(source, out, verify=False, int8=False)
     write_goldens(out, make_pair_goldens(ReferenceReranker.load(source), SOME))
     write_manifest(out, replace(Artifact.open(out).manifest, files=file_entries(out)))
     return out
@@ -108,7 +108,7 @@ def test_a_model_without_a_classifier_is_no_original(artifact, tmp_path):
 
 
 def test_a_pass_against_the_original_is_recorded(source, tmp_path):
-    convert(source, tmp_path / "out", verify=False)
+    convert(source, tmp_path / "out", verify=False, int8=False)
     pairs = [LabelledPair(*pair, float(number)) for number, pair in enumerate(SOME[:10])]
     report = verify(tmp_path / "out", against=source, pairs=pairs, keep=True)
     assert report.passed

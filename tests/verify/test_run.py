@@ -19,7 +19,7 @@ from stonnx.verify import LabelledPair, probe_texts, verify
 def artifact(tmp_path):
     """An artifact whose goldens are its own vectors: enough to test the comparison without torch."""
     out = tmp_path / "out"
-    convert(make_tiny_model(tmp_path / "source"), out, verify=False)
+    convert(make_tiny_model(tmp_path / "source"), out, verify=False, int8=False)
     with Encoder.load(out, variant="portable") as encoder:
         store_goldens(out, encoder.encode(probe_texts()))
     return out
@@ -87,7 +87,7 @@ def test_pairs_give_a_rank_correlation(artifact):
 
 
 def test_unverified_says_what_to_do(tmp_path):
-    convert(make_tiny_model(tmp_path / "source"), tmp_path / "out", verify=False)
+    convert(make_tiny_model(tmp_path / "source"), tmp_path / "out", verify=False, int8=False)
     with pytest.raises(UsageError, match="unverified") as caught:
         verify(tmp_path / "out")
     assert "--against" in caught.value.hint

@@ -143,8 +143,8 @@ class Output:
             shorten: Whether the left columns are texts, which may be cut; names never are.
         """
         room = width() - 2
-        for tight in (False, True):
-            grid = _grid(columns, rows, left=left, tight=tight)
+        for gap in _GAPS:
+            grid = _grid(columns, rows, left=left, gap=gap)
             missing = _natural_width(grid) - room
             if missing <= 0:
                 break
@@ -165,12 +165,20 @@ class Output:
                     sys.stdout.write(_wrapped(cell, first=f"    {column}".ljust(indent), rest=" " * indent) + "\n")
 
 
-def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int, tight: bool) -> Table:
+def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int, gap: int) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", collapse_padding=tight)
+    # The box itself has one column of space between two columns, and a cell one on either side, or one to share.
+    grid = Table(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        header_style="bold",
+        collapse_padding=gap < _GAPS[0],
+        padding=(0, 1 if gap > _GAPS[-1] else 0),
+    )
     for at, column in enumerate(columns):
         is_left = at < left
         grid.add_column(
@@ -217,6 +225,7 @@ def _quoted(word: str) -> str:
     return quoted if quoted == word or any(char in word for char in '"$`!\\') else f'"{word}"'
 
 
+_GAPS = (3, 2, 1)  # columns of the terminal between two columns of a table, the best first
 _TEXT_BEGINNING = 20  # columns of the terminal
 _ENDLESS = 10_000
 _STYLES = {"pass": "green", "FAIL": "bold red"}

@@ -26,6 +26,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "encode": "turn texts into embeddings",
         "rerank": "order documents by their score for a query",
         "verify": "compare an artifact with the original model",
+        "quantize": "add int8 variants to an artifact",
         "tune": "find the fastest faithful settings for this machine",
         "bench": "measure speed beside the original model",
         "demo": "convert, verify, measure and use a real model",

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from stonnx.cli import _console
-from stonnx.cli._text import printable, seconds_text
+from stonnx.cli._text import printable, seconds_text, shortened
+from stonnx.cli._time_left import TimeLeft, left_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -21,13 +22,20 @@ _SECONDS_BETWEEN_DRAWINGS = 0.2
 
 
 class Steps:
-    """Shows the steps of a job as they begin; on a terminal also how long each took."""
+    """Shows the steps of a job as they begin; on a terminal also how long each took, and goes on.
+
+    Itself it hears of steps; ``part`` hears of their parts (``stonnx._steps``)::
+
+        with Steps(quiet=False) as steps:
+            convert(source, out, on_step=steps, on_part=steps.part)
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._status: Status | None = None
         self._current: str | None = None
         self._started = 0.0
+        self._left = TimeLeft(now=0.0)
 
     def __enter__(self) -> Self:
         """Start the spinner on a terminal."""
@@ -41,10 +49,15 @@ class Steps:
         step = printable(step)
         self._finish()
         self._current, self._started = step, time.perf_counter()
+        self._left = TimeLeft(now=self._started)
         if self._status is not None:
-            self._status.update(step)
+            self._status.update(_Current(step, self._left))
         elif not self._quiet:
             _console.talk(f"  {step}")
+
+    def part(self, done: int, total: int) -> None:
+        """``done`` of ``total`` parts of the step are over."""
+        self._left.part(done, total, time.perf_counter())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -61,6 +74,22 @@ class Steps:
         took = seconds_text(time.perf_counter() - self._started)
         room = _console.width() - len(took) - 6
         self._status.console.print(f"  {self._current[:room]:<{min(room, 60)}}  {took}")
+
+
+class _Current:
+    """The line of a step that goes on, made anew each time that it is drawn: the time left runs down meanwhile."""
+
+    def __init__(self, step: str, left: TimeLeft) -> None:
+        self._step, self._left = step, left
+
+    def __rich__(self) -> str:
+        room = _console.width() - 2  # the spinner, and a space
+        done, total = self._left.parts
+        if not total:
+            return shortened(self._step, room)
+        seconds = self._left.seconds(time.perf_counter())
+        far = f"  {done} of {total}" + ("" if seconds is None else f", {left_text(seconds)}")
+        return shortened(self._step, room - len(far)) + far
 
 
 class Progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["plural", "printable", "seconds_text", "size_text"]
+__all__ = ["plural", "printable", "seconds_text", "shortened", "size_text"]
 
 _ZERO_WIDTH_JOINER = "\u200d"  # holds emoji together, harmless
 
@@ -40,3 +40,8 @@ def seconds_text(seconds: float) -> str:
 def plural(count: int, noun: str) -> str:
     """``1 text``, ``1,000 texts``."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def shortened(text: str, room: int) -> str:
+    """The text cut to so many characters, with an ellipsis where something is missing."""
+    return text if len(text) <= room else f"{text[: max(0, room - 1)]}…"

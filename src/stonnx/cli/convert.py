@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from stonnx._extras import pip_line
 from stonnx.cli._console import Output
@@ -24,22 +24,20 @@ Turn a Sentence Transformers model into an ONNX artifact: a folder that
 stonnx, and every tool for Sentence Transformers' ONNX folders, can load.
 Torch is not needed. Where it is installed with sentence-transformers (the
 extra "reference"), the result is compared with the original model, and not
-written if it differs. --int8 adds 8-bit variants: faster, most of all on CPUs
-with VNNI, AMX or Arm's dot products, and measured like the others."""
+written if it differs. Where ONNX Runtime is installed, the artifact gets 8-bit
+variants as well (int8): faster, most of all on CPUs with VNNI, AMX or Arm's
+dot products, and measured like the others. --no-int8 leaves them out, and
+'stonnx quantize' adds them later."""
 
 EXAMPLES = """\
 examples:
   stonnx convert moka-ai/m3e-base m3e-base-onnx
   stonnx convert ./my-model my-model-onnx --force
-  stonnx convert ./my-model my-model-onnx --int8 --calibrate my-texts.txt
+  stonnx convert ./my-model my-model-onnx --calibrate my-texts.txt
+  stonnx convert ./my-model my-model-onnx --no-int8
   stonnx convert BAAI/bge-small-en-v1.5@main bge-small-onnx --json"""
 
 _UNUSED_SHOWN = 4
-
-
-class _Int8Options(TypedDict, total=False):
-    int8: bool
-    calibration_texts: Sequence[str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="replace OUT if it is an artifact or empty, and nothing else"
     )
     parser.add_argument("--no-verify", action="store_true", help="do not compare with the original model")
-    parser.add_argument("--int8", action="store_true", help="add int8 variants")
-    add_text_file(parser, "--calibrate", "with --int8, texts to calibrate on: ", default="shipped ones")
+    parser.add_argument(
+        "--int8",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether to add int8 variants (default: where ONNX Runtime is installed)",
+    )
+    add_text_file(parser, "--calibrate", "texts to calibrate int8 on: ", default="shipped ones")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,10 +66,19 @@ def run(args: argparse.Namespace) -> int:
     from stonnx.compile import convert
 
     output = Output.of(args)
-    int8 = _int8_options(args)
+    texts = _calibration_texts(args)
     output.say(f"Converting {args.source}")
-    with output.steps() as on_step:
-        result = convert(args.source, args.out, force=args.force, verify=not args.no_verify, on_step=on_step, **int8)
+    with output.steps() as steps:
+        result = convert(
+            args.source,
+            args.out,
+            force=args.force,
+            verify=not args.no_verify,
+            int8=args.int8,
+            calibration_texts=texts,
+            on_step=steps,
+            on_part=steps.part,
+        )
     if output.json_mode:
         output.data(_to_json(result))
         return 0
@@ -89,18 +101,15 @@ def _print_first_use(output: Output, manifest: Manifest, path: str) -> None:
         output.line(f'  stonnx.Reranker.load({path!r}).predict(("a text", "another text"))  # Python')
 
 
-def _int8_options(args: argparse.Namespace) -> _Int8Options:
-    """What ``--int8`` and ``--calibrate`` ask for; nothing where they were not given.
+def _calibration_texts(args: argparse.Namespace) -> Sequence[str] | None:
+    """The texts of ``--calibrate``; None where it was not given.
 
     Raises:
-        UsageError: ``--calibrate`` without ``--int8``, or its file cannot be read or has no texts.
+        UsageError: It stands beside ``--no-int8``, or its file cannot be read or has no texts.
     """
-    if args.calibrate is not None and not args.int8:
-        raise UsageError("--calibrate is for --int8; nothing else is calibrated.", hint="Add --int8.")
-    texts = texts_of_file("--calibrate", args.calibrate, jsonl=args.jsonl)
-    if not args.int8:
-        return {}
-    return {"int8": True} if texts is None else {"int8": True, "calibration_texts": texts}
+    if args.calibrate is not None and args.int8 is False:
+        raise UsageError("--calibrate is for int8; nothing else is calibrated.", hint="Leave --no-int8 out.")
+    return texts_of_file("--calibrate", args.calibrate, jsonl=args.jsonl)
 
 
 def print_conversion(output: Output, result: Conversion) -> None:

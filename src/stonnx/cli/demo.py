@@ -140,8 +140,8 @@ def _convert(output: Output, source: Path, out: Path, *, keep: bool) -> tuple[Pa
     from stonnx.compile import convert
 
     _title(output, 1, f"Convert to {out}")
-    with output.steps() as on_step:
-        conversion = convert(source, out, force=force, on_step=on_step)
+    with output.steps() as steps:
+        conversion = convert(source, out, force=force, on_step=steps, on_part=steps.part)
     if not output.json_mode:
         from stonnx.cli._tables import file_rows, stages_text
 

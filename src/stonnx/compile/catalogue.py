@@ -127,4 +127,4 @@ INT8_ROWS: tuple[Row, ...] = (
         options=_OPENVINO_GROUPS,
     ),
 )
-"""What ``--int8`` adds, over one file of integers."""
+"""What int8 adds, over one file of integers."""

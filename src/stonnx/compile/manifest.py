@@ -10,7 +10,7 @@ from stonnx.artifact import Manifest, Scoring, Source, Stage, TokenizerSpec, Tow
 from stonnx.checkpoint import ModelSpec
 from stonnx.graph import Blueprint
 
-__all__ = ["make_manifest"]
+__all__ = ["make_manifest", "make_tower"]
 
 
 def make_manifest(blueprint: Blueprint, variants: Sequence[Variant], staging: Path) -> Manifest:
@@ -22,11 +22,29 @@ def make_manifest(blueprint: Blueprint, variants: Sequence[Variant], staging: Pa
         staging: The folder that becomes the artifact, with all its files.
     """
     spec, chain = blueprint.spec, blueprint.chain
+    return Manifest(
+        stonnx_version=__version__,
+        source=Source(name=spec.name, revision=spec.revision),
+        kind=spec.kind,
+        outputs=chain.outputs,
+        towers=(make_tower(blueprint),),
+        scoring=_scoring(spec),
+        similarity=spec.similarity,
+        truncate_dim=spec.truncate_dim,
+        variants=tuple(variants),
+        verified=False,
+        files=file_entries(staging),
+    )
+
+
+def make_tower(blueprint: Blueprint) -> Tower:
+    """The only tower of an authored model."""
+    spec = blueprint.spec
     body = Stage(kind="Transformer", options={"family": blueprint.family, "width": blueprint.encoder.width})
-    tower = Tower(
+    return Tower(
         route="",
         body=body,
-        head=tuple(module.describe() for module in chain.modules),
+        head=tuple(module.describe() for module in blueprint.chain.modules),
         tokenizer=TokenizerSpec(
             file="tokenizer.json",
             max_tokens=blueprint.max_tokens,
@@ -35,19 +53,6 @@ def make_manifest(blueprint: Blueprint, variants: Sequence[Variant], staging: Pa
         ),
         prompts=dict(spec.prompts.texts),
         default_prompt_name=spec.prompts.default_name,
-    )
-    return Manifest(
-        stonnx_version=__version__,
-        source=Source(name=spec.name, revision=spec.revision),
-        kind=spec.kind,
-        outputs=chain.outputs,
-        towers=(tower,),
-        scoring=_scoring(spec),
-        similarity=spec.similarity,
-        truncate_dim=spec.truncate_dim,
-        variants=tuple(variants),
-        verified=False,
-        files=file_entries(staging),
     )
 
 

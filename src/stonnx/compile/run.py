@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stonnx._steps import OnStep, silent
+from stonnx._steps import OnPart, OnStep, Telling, nobody, silent
 from stonnx.artifact import Manifest, file_entries, write_manifest
-from stonnx.checkpoint import SourceFolder, Weights, read_model, resolve_source
-from stonnx.compile.catalogue import FLOAT_WEIGHTS, REFERENCE
+from stonnx.checkpoint import Weights, read_model, resolve_source
+from stonnx.compile.clock import Clock
 from stonnx.compile.folder import write_model_folder
+from stonnx.compile.int8 import want_int8
 from stonnx.compile.manifest import make_manifest
 from stonnx.compile.sources import AuthoredFloat, AuthoredInt8, GraphSource
 from stonnx.compile.target import artifact_staging, check_target
 from stonnx.compile.verification import Unverified, verify_staging, why_not
-from stonnx.graph import Blueprint, WeightFile, make_blueprint
-from stonnx.graph.parameters import TensorSource
-from stonnx.quantize import Workspace
+from stonnx.compile.workspace import open_workspace
+from stonnx.graph import make_blueprint
 from stonnx.verify import Report
 
 __all__ = ["Conversion", "convert"]
@@ -48,30 +47,16 @@ class Conversion:
     seconds: dict[str, float]
 
 
-@dataclass
-class _Clock:
-    """Tells the caller what happens, and remembers how long it took."""
-
-    on_step: OnStep
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str, sentence: str) -> Iterator[None]:
-        self.on_step(sentence)
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - started
-
-
-def convert(
+def convert(  # noqa: PLR0913 - each answers a question of its own, and may be left out
     source: str | Path,
     out: str | Path,
     *,
     force: bool = False,
     verify: bool = True,
-    int8: bool = False,
+    int8: bool | None = None,
     calibration_texts: Sequence[str] | None = None,
     on_step: OnStep | None = None,
+    on_part: OnPart | None = None,
 ) -> Conversion:
     """Convert a Sentence Transformers model, or a cross-encoder, to an artifact.
 
@@ -85,20 +70,23 @@ def convert(
         force: Replace an older artifact, or an empty folder, atomically. A folder that holds anything else is
             never replaced.
         verify: False leaves the verification out.
-        int8: Add int8 variants, as close to the original as they get; ONNX Runtime is needed for it.
-        calibration_texts: With ``int8``, texts like those to be encoded or scored; None for shipped ones.
+        int8: Add int8 variants, as close to the original as they get. None: where ONNX Runtime is installed, which is
+            needed for it; else a note says what to install. False leaves them out.
+        calibration_texts: For int8, texts like those to be encoded or scored; None for shipped ones.
         on_step: Called with a short sentence before each step.
+        on_part: Called with how many parts of such a step are done and how many there are, where it has parts.
 
     Raises:
         UsageError: ``out`` exists and ``force`` is False; it holds what stonnx did not write; it is the source,
-            contains it or lies in it; or ``calibration_texts`` is empty.
-        MissingExtraError: ``int8``, and onnxruntime is not installed.
+            contains it or lies in it; or ``calibration_texts`` is empty, or given where int8 is left out.
+        MissingExtraError: ``int8`` is True, and onnxruntime is not installed.
         CheckpointError: The source is not a model folder, or is damaged.
         UnsupportedModelError: The architecture, a module or an option is not authored.
         VerificationError: A variant is not the original within the tolerance; nothing was written.
         RunError: The disk is full, ``out`` cannot be written, or the hub cannot be reached.
     """
-    clock = _Clock(on_step or silent)
+    quantised = want_int8(int8=int8, calibration_texts=calibration_texts)
+    clock = Clock(Telling(step=on_step or silent, part=on_part or nobody))
     out = Path(out)
     check_target(out, source=source, force=force)  # at once, not after a download
     with ExitStack() as stack:
@@ -108,26 +96,25 @@ def convert(
             spec = read_model(folder)
             weights = stack.enter_context(Weights.open(folder, spec.transformer_path))
             blueprint = make_blueprint(folder, spec, weights)
-        (staging / FLOAT_WEIGHTS).parent.mkdir()
         with ExitStack() as files:
-            workspace = _open_workspace(blueprint, folder, staging, weights, files)
+            workspace = open_workspace(blueprint, folder, staging, weights, files)
             sources: list[tuple[str, str, GraphSource]] = [
                 ("author", "authoring the graphs", AuthoredFloat(workspace=workspace))
             ]
-            if int8:
-                quantized = AuthoredInt8(workspace=workspace, texts=calibration_texts)
-                sources.append(("quantize", "quantising to int8", quantized))
+            if quantised.wanted:
+                integers = AuthoredInt8(workspace=workspace, texts=calibration_texts)
+                sources.append(("quantize", "quantising to int8", integers))
             write_model_folder(folder, blueprint, staging)
             written = []
             for name, sentence, graphs in sources:
                 with clock.step(name, sentence):
-                    written.append(graphs.write(staging, on_step=clock.on_step))
+                    written.append(graphs.write(staging, tell=clock.tell))
         manifest = make_manifest(blueprint, [variant for part in written for variant in part.variants], staging)
         report, unverified = None, why_not(verify=verify)
         more: tuple[str, ...] = ()
         if unverified is None:
             with clock.step("verify", "verifying against sentence-transformers"):
-                found = verify_staging(folder.path, staging, manifest, on_step=clock.on_step)
+                found = verify_staging(folder.path, staging, manifest, on_step=clock.tell.step)
             manifest, report, more = found.manifest, found.report, found.report.notes
         else:
             manifest = replace(manifest, files=file_entries(staging))
@@ -137,35 +124,7 @@ def convert(
         manifest=manifest,
         report=report,
         unverified=unverified,
-        notes=(*spec.notes, *blueprint.notes, *(note for part in written for note in part.notes), *more),
+        notes=(*spec.notes, *blueprint.notes, *quantised.notes, *(n for part in written for n in part.notes), *more),
         unused_tensors=blueprint.unused,
         seconds=clock.seconds,
-    )
-
-
-def _open_workspace(
-    blueprint: Blueprint, folder: SourceFolder, staging: Path, weights: Weights, stack: ExitStack
-) -> Workspace:
-    """What the graphs are authored from, and where.
-
-    Args:
-        blueprint: The model.
-        folder: Where it was read.
-        staging: The folder that becomes the artifact.
-        weights: The transformer's weights, open.
-        stack: Closes what is opened.
-    """
-    opened = {blueprint.spec.transformer_path: weights}
-
-    def open_weights(path: str) -> TensorSource:
-        if path not in opened:
-            opened[path] = stack.enter_context(Weights.open(folder, path))
-        return opened[path]
-
-    return Workspace(
-        blueprint=blueprint,
-        folder=(staging / FLOAT_WEIGHTS).parent,
-        weights=stack.enter_context(WeightFile(staging / FLOAT_WEIGHTS)),
-        float_graph=staging / REFERENCE.file,
-        open_weights=open_weights,
     )

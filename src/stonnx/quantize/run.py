@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stonnx._steps import OnStep, silent
+from stonnx._steps import UNTOLD, Telling
 from stonnx.quantize.calibration import observe
 from stonnx.quantize.material import Material
 from stonnx.quantize.projections import quantize_projections
@@ -21,7 +21,7 @@ def quantize(
     material: Material,
     *,
     targets: Sequence[Sequence[QuantizedClass]],
-    on_step: OnStep | None = None,
+    tell: Telling = UNTOLD,
 ) -> tuple[Quantized, ...]:
     """Quantise a model to int8.
 
@@ -30,7 +30,7 @@ def quantize(
         material: What it is calibrated on, and what it is judged by.
         targets: For each model to make, fidelity classes in the order of preference: the first one that can be
             reached decides.
-        on_step: Called with a short sentence before each step.
+        tell: Hears of each step, and how far it is.
 
     Returns:
         One model per target, as cheap as its class allows. Where no class can be reached, the cheapest there is;
@@ -40,8 +40,7 @@ def quantize(
         MissingExtraError: onnxruntime is not installed.
         RunError: ONNX Runtime failed.
     """
-    step = on_step or silent
-    step("watching the inputs of every layer on the calibration texts")
+    tell.step("watching the inputs of every layer on the calibration texts")
     observation = observe(
         workspace.blueprint,
         material.calibration,
@@ -49,14 +48,14 @@ def quantize(
         weights=workspace.weights,
         open_weights=workspace.open_weights,
     )
-    step("rounding the weights")
+    tell.step("rounding the weights")
     candidates = tuple(quantize_projections(observation, workspace.blueprint.parameters))
     width = workspace.blueprint.dimension
     wanted = output_rows(workspace.float_graph, material.held_out, output=material.yardstick.output, width=width)
     held_out = HeldOut(rows=material.held_out, wanted=wanted, yardstick=material.yardstick)
     found = []
-    with open_trials(workspace, candidates, held_out, on_step=step) as trials:
+    with open_trials(workspace, candidates, held_out, on_step=tell.step) as trials:
         for classes in targets:
-            step(f"choosing what the class {' or '.join(classes)} needs")
+            tell.step(f"choosing what the class {' or '.join(classes)} needs")
             found.append(trials.select(classes))
     return tuple(found)

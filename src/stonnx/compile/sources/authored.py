@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from stonnx._steps import OnStep
+from stonnx._steps import Telling
 from stonnx.artifact import Graph
 from stonnx.compile.catalogue import FLOAT_ROWS, FLOAT_WEIGHTS, Row
 from stonnx.compile.sources.base import Written, as_variant, write_graph
@@ -27,7 +27,7 @@ class AuthoredFloat:
     workspace: Workspace
     rows: tuple[Row, ...] = FLOAT_ROWS
 
-    def write(self, staging: Path, *, on_step: OnStep) -> Written:  # noqa: ARG002 - it is quick
+    def write(self, staging: Path, *, tell: Telling) -> Written:  # noqa: ARG002 - it is quick
         """Write each graph once; a variant whose dialect cannot write the model is left out."""
         graphs: dict[str, Graph] = {}
         variants, notes = [], []

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import onnx
 
-from stonnx._steps import OnStep
+from stonnx._steps import Telling
 from stonnx.artifact import Graph, Variant
 from stonnx.artifact.manifest import FidelityClass
 from stonnx.compile.catalogue import Row
@@ -35,12 +35,12 @@ class Written:
 class GraphSource(Protocol):
     """Writes graphs."""
 
-    def write(self, staging: Path, *, on_step: OnStep) -> Written:
+    def write(self, staging: Path, *, tell: Telling) -> Written:
         """Write the graphs of some variants.
 
         Args:
             staging: The folder that becomes the artifact; tokenizer and configuration are there.
-            on_step: Called with a short sentence before what takes long.
+            tell: Hears of what takes long, and how far it is.
 
         Raises:
             StonnxError: The graphs cannot be written.

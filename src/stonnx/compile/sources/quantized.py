@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stonnx._steps import OnStep
+from stonnx._steps import Telling
 from stonnx.artifact import Fidelity
 from stonnx.artifact.fidelity_class import AnyFidelity
 from stonnx.compile.catalogue import CLOSE, FAST, INT8_ROWS, INT8_WEIGHTS, REFERENCE, Row, Target
+from stonnx.compile.int8 import check_calibration
 from stonnx.compile.sources.base import Written, as_variant, write_graph
-from stonnx.errors import UsageError
 from stonnx.graph import WeightFile
 from stonnx.graph.dialects import CannotWriteError
 from stonnx.quantize import (
@@ -44,31 +44,29 @@ class AuthoredInt8:
     texts: Sequence[str] | None = None
     rows: tuple[Row, ...] = INT8_ROWS
 
-    def write(self, staging: Path, *, on_step: OnStep) -> Written:
+    def write(self, staging: Path, *, tell: Telling) -> Written:
         """Quantise the model and write its graphs.
 
         Args:
             staging: The folder that becomes the artifact; its tokenizer and its float32 graphs are there.
-            on_step: Called with a short sentence before each step.
+            tell: Hears of each step, and how far it is.
 
         Raises:
             UsageError: ``texts`` is empty.
             MissingExtraError: onnxruntime is not installed.
             RunError: ONNX Runtime failed.
         """
-        if self.texts is not None and not self.texts:
-            raise UsageError("There are no calibration texts.", hint="Leave them out to calibrate on the shipped ones.")
+        check_calibration(self.texts)
         if not self.workspace.float_graph.exists():
             note = f"int8 was left out: it is measured against the variant {REFERENCE.name}, which there is none of."
             return Written(variants=(), notes=(note,))
         tokenizer = TextTokenizer(staging / "tokenizer.json", max_tokens=self.workspace.blueprint.max_tokens)
         targets = (CLOSE, FAST)
-        models = quantize(
-            self.workspace,
-            make_material(self.workspace.blueprint.spec, tokenizer, texts=self.texts),
-            targets=targets,
-            on_step=on_step,
-        )
+        material = make_material(self.workspace.blueprint.spec, tokenizer, texts=self.texts)
+        try:
+            models = quantize(self.workspace, material, targets=targets, tell=tell)
+        except CannotWriteError as exc:
+            return Written(variants=(), notes=(f"int8 was left out: {exc.message}",))
         by_target = dict(zip(targets, models, strict=True))
         notes = list(_little_text(tokenizer, self.texts))
         rows = self.rows

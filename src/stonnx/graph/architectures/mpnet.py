@@ -23,7 +23,7 @@ from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.parameters import Parameters
 from stonnx.graph.parts import pair_distances
 
-__all__ = ["read_mpnet", "relative_buckets"]
+__all__ = ["read_mpnet", "relative_buckets", "rows_of_distances"]
 
 _KEYS = ConfigKeys(vocab_default=30527)
 _NAMES = LayerNames(
@@ -91,6 +91,22 @@ class DistanceBias:
         table = g.weight(f"{_RELATIVE}[distance]", by_distance)
         index = g.op("Add", [pair_distances(g, inputs.input_ids), g.ints(reach)])  # (tokens, tokens), 0 is -reach
         return g.op("Gather", [table, index], attributes={"axis": 2})
+
+
+def rows_of_distances(biases: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The way back from the bias of every distance to the table by bucket.
+
+    Args:
+        biases: float32, shape (1, heads, distances).
+        shape: Of the table: (buckets, heads).
+
+    Returns:
+        float32; 0 in buckets that no distance of the model falls into.
+    """
+    reach = biases.shape[2] // 2
+    table = np.zeros(shape, dtype=np.float32)
+    table[relative_buckets(np.arange(-reach, reach + 1))] = biases[0].T
+    return table
 
 
 def relative_buckets(distances: NDArray[np.int64]) -> NDArray[np.int64]:
