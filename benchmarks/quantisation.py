@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -30,8 +29,9 @@ from stonnx.graph.quantized import QuantizedProjections
 from stonnx.quantize import Workspace, calibration_edges, calibration_texts
 from stonnx.quantize.calibration import Observation, observe
 from stonnx.quantize.projections import Candidate, quantize_projections
-from stonnx.quantize.rounding import compensated
+from stonnx.quantize.rounding import RoundedMatrix, compensated
 from stonnx.quantize.sessions import output_rows
+from stonnx.quantize.statistics import no_compensation
 from stonnx.runtime.token_rows import TokenRows
 from stonnx.runtime.tokenize import TextTokenizer
 from stonnx.verify import probe_texts
@@ -121,8 +121,8 @@ def forms(work: Workshop) -> Mapping[str, Callable[[], QuantizedProjections]]:
 
         return quantise
 
-    def plain(matrix: Any, order: Any, factor: Any) -> Any:
-        return compensated(matrix, order, np.eye(len(factor), dtype=np.float32))
+    def plain(matrix: NDArray[np.float32], _: object) -> RoundedMatrix:
+        return compensated(matrix, no_compensation(len(matrix)))
 
     return {
         "cheapest: no step of the ladder": lambda: cheapest(work.candidates()),
@@ -136,7 +136,7 @@ def forms(work: Workshop) -> Mapping[str, Callable[[], QuantizedProjections]]:
     }
 
 
-def _ones(largest: NDArray[np.float32], _matrices: object, *, strength: float) -> NDArray[np.float32]:
+def _ones(largest: NDArray[np.float32], _weights: object, *, strength: float) -> NDArray[np.float32]:
     del strength
     return np.ones_like(largest)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stonnx.quantize.rounding import LARGEST, LARGEST_PAIR, column_scales, compensated
-from stonnx.quantize.statistics import InputStatistics, compensation_factor
+from stonnx.quantize.statistics import InputStatistics, compensate_for, no_compensation
 
 matrices = hnp.arrays(
     np.float32,
@@ -32,12 +32,19 @@ def statistics_of(x):
     return InputStatistics(x.T @ x, x.min(axis=0), x.max(axis=0), len(x), x[:50])
 
 
+def compensation_of(x):
+    width = x.shape[1]
+    return compensate_for(statistics_of(x), np.arange(width), np.ones(width, dtype=np.float32))
+
+
 def compensate(matrix, x):
-    return compensated(matrix, *compensation_factor(statistics_of(x)))
+    integers, scales, _ = compensated(matrix, compensation_of(x))
+    return integers, scales
 
 
 def nearest(matrix):
-    return compensated(matrix, np.arange(len(matrix)), np.eye(len(matrix), dtype=np.float32))
+    integers, scales, _ = compensated(matrix, no_compensation(len(matrix)))
+    return integers, scales
 
 
 def pairs_of(values):
@@ -128,18 +135,47 @@ def test_it_helps_on_inputs_that_were_not_seen():
     assert error_energy(unseen, matrix, compensate(matrix, seen)) < 0.5 * plain
 
 
-def test_blocks_change_nothing():
-    """A plain loop over the rows, float64, gives the same integers but for a few that are on the edge."""
-    x, matrix = correlated(600, 200), with_small_pairs(normal(200, 16, seed=5))
-    order, factor = compensation_factor(statistics_of(x))
-    integers, scales = compensated(matrix, order, factor)
-    left, expected = matrix[order].astype(np.float64), np.empty_like(integers)
-    for row in range(200):
-        expected[order[row]] = np.clip(np.rint(left[row] / scales), -LARGEST, LARGEST)
-        error = (left[row] - expected[order[row]] * scales) / factor[row, row]
+def inverse_form(matrix, energy, order, scales):
+    """GPTQ as its paper writes it, with the inverse of the damped energy, in float64 and row by row."""
+    energy = energy[np.ix_(order, order)].astype(np.float64)
+    energy += np.eye(len(energy)) * 0.1 * np.trace(energy) / len(energy)
+    factor = np.linalg.cholesky(np.linalg.inv(energy)).T  # upper, of the inverse
+    left, found = matrix[order].astype(np.float64), np.zeros(matrix.shape, dtype=np.int8)
+    for row, place in enumerate(order):
+        beside = found[place ^ 1].astype(int) if place ^ 1 < len(found) else 0
+        lowest, highest = np.maximum(-LARGEST, -LARGEST_PAIR - beside), np.minimum(LARGEST, LARGEST_PAIR - beside)
+        found[place] = np.clip(np.rint(left[row] / scales), lowest, highest)
+        error = (left[row] - found[place] * scales) / factor[row, row]
         left[row + 1 :] -= np.outer(factor[row, row + 1 :], error)
-    assert (integers != expected).mean() < 0.01
+    return found
+
+
+@pytest.mark.parametrize("width", [7, 96, 97, 250])  # below, at and above the size of a block
+@pytest.mark.parametrize("tokens", [50, 600])  # fewer than components, and more
+def test_the_integers_are_those_of_the_form_with_an_inverse(width, tokens):
+    """All but a few that are on the edge."""
+    x, matrix = correlated(tokens, width), normal(width, 40, seed=5)
+    statistics = statistics_of(x)
+    integers, scales = compensate(matrix, x)
+    expected = inverse_form(matrix, statistics.energy, np.argsort(-np.diag(statistics.energy)), scales)
+    assert (integers != expected).mean() < 0.002
     assert np.abs(integers.astype(int) - expected).max() <= 2
+    assert (integers != nearest(matrix)[0]).mean() > 0.1
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+def test_the_error_that_it_tells_is_that_of_the_products(pairs):
+    x, matrix = correlated(600, 200), normal(200, 16, seed=5)
+    matrix = matrix if pairs else with_small_pairs(matrix)
+    found = compensated(matrix, compensation_of(x))
+    assert found.error == pytest.approx(error_energy(x, matrix, (found.values, found.scales)), rel=1e-3)
+    plain = compensated(matrix, no_compensation(200))
+    assert plain.error == pytest.approx(np.square(matrix - plain.values * plain.scales).sum(), rel=1e-3)
+
+
+def test_where_nothing_is_lost_the_error_is_nothing():
+    matrix = np.zeros((20, 3), dtype=np.float32)
+    assert compensated(matrix, compensation_of(correlated(50, 20))).error == 0
 
 
 def test_the_matrix_is_left_alone():

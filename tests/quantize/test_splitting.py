@@ -14,7 +14,7 @@ levels = hnp.arrays(np.float32, st.tuples(st.integers(1, 8), st.integers(1, 90))
 
 
 def split(found, budget, weights=None):
-    return split_outliers(found, np.ones(found.shape[1], np.float32) if weights is None else weights, budget)
+    return split_outliers(found, np.ones(found.shape[1]) if weights is None else weights, budget)
 
 
 def error(found, copies):
@@ -41,7 +41,7 @@ def test_no_more_parts_than_are_worth_it():
 
 def test_large_weights_are_not_split():
     """What the other components gain is little then beside what this one loses in the tokens where it is low."""
-    found, weights = np.ones((5, 40), np.float32), np.ones(40, np.float32)
+    found, weights = np.ones((5, 40), np.float32), np.ones(40)
     found[0, 8] = 100
     assert len(split(found, 4)) == 4
     weights[8] = 1e6
@@ -73,6 +73,32 @@ def test_never_more_than_there_may_be_and_never_in_vain(found, budget):
     assert copies.tolist() == sorted(copies.tolist())
     if len(copies):
         assert error(found, copies) < error(found, np.empty(0, dtype=np.int64))
+
+
+def plain_search(found, weights, budget):
+    """The same search with everything computed anew for each part."""
+    parts, lengths, added = np.ones(found.shape[1]), [], []
+    for _ in range(budget + 1):
+        current = found / parts
+        highest, squares = current.argmax(axis=1), np.square(current.max(axis=1))
+        lengths.append(squares.sum() * (weights @ np.square(parts)))
+        after = np.square(parts[highest] / (parts[highest] + 1))
+        gain = np.bincount(highest, weights=squares * (1 - after), minlength=len(parts))
+        if gain.max() <= 0:
+            break
+        parts[gain.argmax()] += 1
+        added.append(int(gain.argmax()))
+    return sorted(added[: int(np.argmin(lengths))])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_search_is_the_plain_one(seed):
+    rng = np.random.default_rng(seed)
+    found = np.abs(rng.standard_normal((40, 30)) * np.exp(rng.standard_normal(30))).astype(np.float32)
+    weights = np.exp(rng.standard_normal(30))
+    copies = split(found, 12, weights).tolist()
+    assert copies == plain_search(found, weights, 12)
+    assert copies
 
 
 def test_a_copy_lies_beside_a_row_without_weights():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stonnx.quantize.statistics import InputStatistics, compensation_factor
+from stonnx.quantize.statistics import InputStatistics, compensate_for, no_compensation
 
 DAMPING = 0.1  # of the mean energy
 
@@ -21,21 +21,30 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def check_factor(statistics):
-    """UᵀU is the inverse of the damped energy in the order that comes with it, and U is upper triangular."""
-    order, factor = compensation_factor(statistics)
+def compensate(statistics, multipliers=None):
+    width = len(statistics.low)
+    return compensate_for(
+        statistics, np.arange(width), np.ones(width, np.float32) if multipliers is None else multipliers
+    )
+
+
+def check_factor(statistics, multipliers=None):
+    """Shares and pivots make up the damped energy, in the order that comes with them."""
+    found = compensate(statistics, multipliers)
     width = len(statistics.energy)
-    assert sorted(order.tolist()) == list(range(width))
-    assert (np.diff(np.diag(statistics.energy)[order]) <= 0).all()
-    assert (factor.dtype, factor.shape) == (np.float32, (width, width))
-    assert np.isfinite(factor).all()
-    assert (np.diag(factor) > 0).all()
-    np.testing.assert_array_equal(factor, np.triu(factor))
-    energy = statistics.energy[np.ix_(order, order)].astype(np.float64)
-    energy += np.eye(width) * DAMPING * np.trace(energy) / width
-    upper = factor.astype(np.float64)
-    # Written so that components of any size weigh the same: U H Uᵀ = 1 follows from UᵀU = H⁻¹.
-    np.testing.assert_allclose(upper @ energy @ upper.T, np.eye(width), atol=1e-3)
+    assert sorted(found.order.tolist()) == list(range(width))
+    both = 1 if multipliers is None else np.outer(multipliers, multipliers).astype(np.float64)
+    energy = (statistics.energy * both)[np.ix_(found.order, found.order)].astype(np.float64)
+    assert (np.diff(np.diag(energy)) <= 1e-6 * np.diag(energy)[:-1]).all()
+    assert (found.shares.dtype, found.shares.shape) == (np.float32, (width, width))
+    np.testing.assert_array_equal(found.shares, np.tril(found.shares))
+    np.testing.assert_array_equal(np.diag(found.shares), 1)
+    assert found.pivots.min() >= 0.999 * found.damping > 0
+    assert found.damping == pytest.approx(DAMPING * np.trace(energy) / width)
+    energy += np.eye(width) * found.damping
+    factor = found.shares * np.sqrt(found.pivots)[:, None]
+    sizes = np.sqrt(np.diag(energy))  # written so that components of any size weigh the same
+    np.testing.assert_allclose(factor.T @ factor / np.outer(sizes, sizes), energy / np.outer(sizes, sizes), atol=1e-5)
 
 
 @given(seed=st.integers(0, 99), width=st.integers(1, 12), tokens=st.integers(1, 40))
@@ -58,35 +67,38 @@ def test_factor_where_components_outweigh_the_others_a_millionfold(largest, coun
 
 @pytest.mark.parametrize("seed", range(3))
 def test_factor_where_the_large_components_rise_and_fall_together(seed):
-    """Through ``scaled``, whose rounding leaves the energy a little asymmetric: inverting it first fails here."""
+    """Energies are float32, and less than definite after a balance: inverting them first fails here."""
     rng = np.random.default_rng(seed)
     x = normal(50, 384, seed=seed)
     x[:, :8] += (1e6 * rng.normal(1, 0.01, (50, 1)) * np.exp(rng.normal(size=8))).astype(np.float32)
-    check_factor(statistics_of(x).scaled(np.exp(normal(384, seed=seed + 10))))
+    check_factor(statistics_of(x), np.exp(normal(384, seed=seed + 10)))
 
 
 def test_a_dead_component_comes_last_and_is_no_obstacle():
     x = normal(100, 6)
     x[:, 2] = 0
-    order, _ = compensation_factor(statistics_of(x))
-    assert order[-1] == 2
+    assert compensate(statistics_of(x)).order[-1] == 2
     check_factor(statistics_of(x))
 
 
-def test_inputs_of_zeros_have_a_factor_as_well():
-    order, factor = compensation_factor(statistics_of(np.zeros((5, 4))))
-    assert order.tolist() == [0, 1, 2, 3]
-    assert np.isfinite(factor).all()
-    assert (np.diag(factor) > 0).all()
+def test_inputs_of_zeros_are_rounded_in_their_own_order_without_compensation():
+    found, plain = compensate(statistics_of(np.zeros((5, 4)))), no_compensation(4)
+    np.testing.assert_array_equal(found.order, plain.order)
+    np.testing.assert_array_equal(found.shares, plain.shares)
+    assert (found.pivots > 0).all()
 
 
-def test_scaled_statistics_are_those_of_scaled_inputs():
-    x, multipliers = normal(50, 8), np.exp(normal(8, seed=3))
-    found, expected = statistics_of(x).scaled(multipliers), statistics_of(x * multipliers)
-    assert found.tokens == expected.tokens == 50
-    for name in ("energy", "low", "high", "sample"):
-        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(found.largest(), np.abs(x * multipliers).max(axis=0), rtol=1e-6)
+@pytest.mark.parametrize("width", [5, 96, 97, 250])  # below, at and above the size of a block
+def test_rows_that_repeat_components_are_those_of_an_input_that_repeats_them(width):
+    rng = np.random.default_rng(0)
+    x, multipliers = normal(2 * width, width), np.exp(normal(width, seed=3))
+    rows = np.concatenate([np.arange(width), rng.integers(0, width, 3)])
+    found = compensate_for(statistics_of(x), rows, multipliers)
+    expected = compensate(statistics_of((x * multipliers)[:, rows]))
+    np.testing.assert_array_equal(found.order, expected.order)
+    np.testing.assert_allclose(found.shares, expected.shares, atol=1e-3)
+    np.testing.assert_allclose(found.pivots, expected.pivots, rtol=1e-3)
+    assert found.damping == pytest.approx(expected.damping, rel=1e-5)
 
 
 def test_largest_takes_both_signs():

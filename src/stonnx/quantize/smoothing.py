@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +9,7 @@ __all__ = ["smoothing_multipliers"]
 
 
 def smoothing_multipliers(
-    largest: NDArray[np.float32], matrices: Sequence[NDArray[np.float32]], *, strength: float
+    largest: NDArray[np.float32], weights: NDArray[np.float32], *, strength: float
 ) -> NDArray[np.float32]:
     """What to multiply the inputs with; each matrix row is divided by the same, so the product stays.
 
@@ -19,16 +17,14 @@ def smoothing_multipliers(
 
     Args:
         largest: Largest absolute value of each component, float32, shape (in,).
-        matrices: All products of this input, float32, each of shape (in, out).
+        weights: Largest absolute weight that each component is multiplied with, float32, shape (in,).
         strength: The exponent α: 0 balances the weights alone, 1 the inputs alone.
 
     Returns:
         float32, shape (in,), all positive and finite.
     """
-    weights = np.max([np.abs(matrix).max(axis=1) for matrix in matrices], axis=0)
     # A component that is always 0, or whose weights are, needs no balance: it is treated as the smallest of the others.
-    inputs, weights = _positive(largest), _positive(weights)
-    logs = strength * np.log(inputs) - (1 - strength) * np.log(weights)
+    logs = strength * np.log(_positive(largest)) - (1 - strength) * np.log(_positive(weights))
     multipliers: NDArray[np.float32] = np.exp(logs.mean() - logs).astype(np.float32)
     return multipliers
 

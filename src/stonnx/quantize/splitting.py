@@ -10,7 +10,7 @@ __all__ = ["lay_out", "part_counts", "split_outliers"]
 _HIGHEST = 64  # only so many components are considered: the search stays fast with many tokens
 
 
-def split_outliers(levels: NDArray[np.float32], weights: NDArray[np.float32], budget: int) -> NDArray[np.int64]:
+def split_outliers(levels: NDArray[np.float32], weights: NDArray[np.float64], budget: int) -> NDArray[np.int64]:
     """Choose the components to split into several equal parts, so that the error of the products gets small.
 
     Outlier channel splitting (Zhao et al. 2019, arXiv:1901.09504), for inputs: a component becomes n components of
@@ -22,7 +22,7 @@ def split_outliers(levels: NDArray[np.float32], weights: NDArray[np.float32], bu
 
     Args:
         levels: Absolute values, float32, shape (tokens, in), at least one token.
-        weights: Energy of the weights of each component, float32, shape (in,).
+        weights: Energy of the weights of each component, float64, shape (in,).
         budget: How many parts to add at most.
 
     Returns:
@@ -31,20 +31,22 @@ def split_outliers(levels: NDArray[np.float32], weights: NDArray[np.float32], bu
     order = np.argsort(-levels.max(axis=0), kind="stable")
     top, rest = order[:_HIGHEST], order[_HIGHEST:]
     # One more column stands for all others: it can be the highest, but is not split.
-    others = levels[:, rest].max(axis=1, initial=0.0)
+    without = levels.copy()
+    without[:, top] = 0
+    others = without.max(axis=1)
     whole = np.concatenate([levels[:, top], others[:, None]], axis=1).astype(np.float64)
-    energy = np.append(weights[top], weights[rest].sum()).astype(np.float64)
+    energy = np.append(weights[top], weights[rest].sum())
     parts = np.ones(len(top) + 1)
     added: list[int] = []
     least, best_length = np.inf, 0
+    current = whole.copy()
+    highest = current.argmax(axis=1)
+    squares = np.square(current.max(axis=1))
     for length in range(budget + 1):
-        current = whole / parts
-        squares = np.square(current.max(axis=1))
         error = float(squares.sum() * (energy @ np.square(parts)))
         if error < least:
             least, best_length = error, length
         # By how much one more part lowers the square of a token's highest component.
-        highest = current.argmax(axis=1)
         lost = squares * (1 - np.square(parts / (parts + 1)))[highest]
         gain = np.bincount(highest, weights=lost, minlength=len(parts))[:-1]
         best = int(gain.argmax())
@@ -52,6 +54,10 @@ def split_outliers(levels: NDArray[np.float32], weights: NDArray[np.float32], bu
             break
         parts[best] += 1
         added.append(int(top[best]))
+        current[:, best] = whole[:, best] / parts[best]
+        lower = np.flatnonzero(highest == best)  # in other tokens, the highest component is still the highest
+        highest[lower] = current[lower].argmax(axis=1)
+        squares[lower] = np.square(current[lower, highest[lower]])
     return np.array(sorted(added[:best_length]), dtype=np.int64)
 
 
