@@ -28,9 +28,9 @@ from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
 from stonnx.graph.quantized import QuantizedProjections
 from stonnx.quantize import Workspace, calibration_edges, calibration_texts
 from stonnx.quantize.calibration import Observation, observe
-from stonnx.quantize.projections import Candidate, quantize_projections
+from stonnx.quantize.projections import Candidate, quantize_layer
 from stonnx.quantize.rounding import RoundedMatrix, compensated
-from stonnx.quantize.sessions import output_rows
+from stonnx.quantize.sessions import Runner, output_rows
 from stonnx.quantize.statistics import no_compensation
 from stonnx.runtime.token_rows import TokenRows
 from stonnx.runtime.tokenize import TextTokenizer
@@ -60,6 +60,7 @@ class Workshop:
             workspace.float_graph,
         )
         workspace.weights.flush()
+        self._runner = stack.enter_context(Runner(folder))
         self._tokenizer = TextTokenizer(source.path / "tokenizer.json", max_tokens=workspace.blueprint.max_tokens)
         lines = corpus.read_text(encoding="utf-8").splitlines()[SKIPPED_TEXTS : SKIPPED_TEXTS + texts]
         self._sets = {"corpus": [json.loads(line)["text"] for line in lines], "probes": list(probe_texts())}
@@ -68,19 +69,14 @@ class Workshop:
 
     def candidates(self, *, odd: bool = True) -> tuple[Candidate, ...]:
         """All projections, quantised."""
-        return tuple(quantize_projections(self._observe(odd=odd), self.workspace.blueprint.parameters))
+        parameters = self.workspace.blueprint.parameters
+        layers = (quantize_layer(seen.projections, seen.statistics, parameters) for seen in self._observe(odd=odd))
+        return tuple(candidate for layer in layers for candidate in layer)
 
     @functools.cache  # noqa: B019 - one workshop lives as long as the script
-    def _observe(self, *, odd: bool) -> Observation:
-        workspace = self.workspace
+    def _observe(self, *, odd: bool) -> tuple[Observation, ...]:
         rows = self._tokenizer.rows((*calibration_texts(), *(calibration_edges() if odd else ())))
-        return observe(
-            workspace.blueprint,
-            rows,
-            folder=workspace.folder,
-            weights=workspace.weights,
-            open_weights=workspace.open_weights,
-        )
+        return tuple(observe(self.workspace, rows, self._runner))
 
     def measure(self, projections: QuantizedProjections) -> dict[str, dict[str, float]]:
         """Fidelity to the float32 graph, by set of texts."""
@@ -98,7 +94,8 @@ class Workshop:
         return found
 
     def _embed(self, path: Path, rows: TokenRows) -> NDArray[np.float32]:
-        return output_rows(path, rows, output="sentence_embedding", width=self.workspace.blueprint.dimension)
+        session, width = self._runner.open_file(path), self.workspace.blueprint.dimension
+        return output_rows(self._runner, session, rows, output="sentence_embedding", width=width)
 
 
 def cheapest(candidates: tuple[Candidate, ...]) -> QuantizedProjections:

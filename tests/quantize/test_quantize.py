@@ -3,110 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
 from stonnx._steps import Telling
 from stonnx.artifact.fidelity_class import BOUNDS
-from stonnx.checkpoint import Weights, read_model, resolve_source
 from stonnx.errors import RunError
-from stonnx.graph import WeightFile, author_graph, make_blueprint
 from stonnx.graph.architectures import FAMILIES
-from stonnx.graph.dialects import OrtCpu, OrtCpuInt8
 from stonnx.graph.quantized import FixedRange, ScalePerToken
 from stonnx.graph.quantized_blocks import tensor_stem
-from stonnx.quantize import Material, Workspace, quantize, trials
-from stonnx.quantize.calibration import observe
-from stonnx.quantize.projections import quantize_projections
+from stonnx.quantize import trials
 from stonnx.quantize.selection import Selection
-from stonnx.quantize.sessions import output_rows
+from stonnx.quantize.sessions import Runner
 from stonnx.quantize.statistics import join
-from stonnx.quantize.yardsticks import EmbeddingYardstick
-from stonnx.runtime.token_rows import TokenRows
-from stonnx.runtime.tokenize import TextTokenizer
-from stonnx.testing import TinyModel, make_tiny_model
 from stonnx.verify.metrics import compare
+from tests.quantize.setups import TARGETS, losses
 
 pytest.importorskip("onnxruntime")
-
-WORDS = "hello world of and to in is a text number river stone paper light".split()
-TARGETS = (("high", "balanced"), ("balanced",))
-
-
-def some_texts(count, seed):
-    rng = np.random.default_rng(seed)
-    return [" ".join(rng.choice(WORDS, int(rng.integers(1, 30)))) for _ in range(count)]
-
-
-def embeddings(graph, rows, workspace):
-    return output_rows(graph, rows, output="sentence_embedding", width=workspace.blueprint.dimension)
-
-
-class Setup:
-    """A tiny model with its float32 graph, and token rows to quantise it with."""
-
-    def __init__(self, folder, model, stack):
-        source = resolve_source(make_tiny_model(folder / "model", model))
-        spec = read_model(source)
-        weights = stack(Weights.open(source, spec.transformer_path))
-        self.folder = folder / "graphs"
-        self.folder.mkdir()
-        self.workspace = Workspace(
-            blueprint=make_blueprint(source, spec, weights),
-            folder=self.folder,
-            weights=stack(WeightFile(self.folder / "model.onnx_data")),
-            float_graph=self.folder / "model.onnx",
-            open_weights=lambda path: stack(Weights.open(source, path)),
-        )
-        graph = author_graph(self.workspace.blueprint, OrtCpu(), self.workspace.weights, self.workspace.open_weights)
-        onnx.save(graph.model, self.workspace.float_graph)
-        self.workspace.weights.flush()
-        tokenizer = TextTokenizer(source.path / "tokenizer.json", max_tokens=spec.max_tokens)
-        self.calibration, self.held_out = (tokenizer.rows(some_texts(40, seed)) for seed in (1, 2))
-
-    def quantize(self, targets=TARGETS, *, calibration=None, natural=None, **options):
-        material = Material(
-            calibration=self.calibration if calibration is None else calibration,
-            held_out=self.held_out,
-            yardstick=EmbeddingYardstick(natural=len(self.held_out) if natural is None else natural),
-        )
-        return quantize(self.workspace, material, targets=targets, **options)
-
-    def observe(self):
-        workspace = self.workspace
-        return observe(
-            workspace.blueprint,
-            self.calibration,
-            folder=workspace.folder,
-            weights=workspace.weights,
-            open_weights=workspace.open_weights,
-        )
-
-    def candidates(self):
-        """What a model can be made of, by site."""
-        found = quantize_projections(self.observe(), self.workspace.blueprint.parameters)
-        return {candidate.site: candidate for candidate in found}
-
-    def vectors(self, projections):
-        """Of the held-out texts: by a graph of their own with these integers, and by the float32 graph."""
-        path = Path(tempfile.mkdtemp(dir=self.folder.parent)) / "again.onnx"
-        with WeightFile(path.with_suffix(".onnx_data")) as weights:
-            dialect = OrtCpuInt8(projections)
-            onnx.save(author_graph(self.workspace.blueprint, dialect, weights, self.workspace.open_weights).model, path)
-        graphs = (path, self.workspace.float_graph)
-        return [embeddings(graph, self.held_out, self.workspace) for graph in graphs]
-
-
-@pytest.fixture
-def make_setup(tmp_path):
-    """A function: options of TinyModel in, a make_setup out."""
-    with ExitStack() as stack:
-        yield lambda **options: Setup(tmp_path, TinyModel(**options), stack.enter_context)
 
 
 def largest(model):
@@ -141,9 +55,9 @@ def test_every_target_gets_its_model(make_setup, family):
     before = {path.name: path.read_bytes() for path in work.folder.iterdir()}
     steps, targets = [], (("lossless", "high", "balanced"), ("high", "balanced"), ("balanced",))
     models = work.quantize(targets, tell=Telling(step=steps.append))
-    assert [step for step in steps if "drift" not in step] == [
-        "watching the inputs of every layer on the calibration texts",
-        "rounding the weights",
+    only_if_needed = ("measuring the drift of each projection", "choosing what stays in float32")
+    assert [step for step in steps if step not in only_if_needed] == [
+        "calibrating and rounding layer by layer",
         *(f"choosing what the class {' or '.join(names)} needs" for names in targets),
     ]
     candidates = work.candidates()
@@ -217,7 +131,7 @@ def test_weights_are_the_models(make_setup):
     """Integers times scales, multipliers taken out again, come to the weights of the checkpoint."""
     work = make_setup()
     (model,) = work.quantize((("balanced",),))
-    blocks = work.observe().projections
+    blocks = work.projections()
     for site, projection in model.projections.items():
         for matrix, linear in zip(projection.matrices, blocks[site].linears, strict=True):
             weight = work.workspace.blueprint.parameters.get(linear.weight).T
@@ -249,10 +163,10 @@ def test_an_interrupt_leaves_no_trial(make_setup, moment, monkeypatch):
     before = sorted(path.name for path in work.folder.iterdir())
 
     def interrupted(*_, **__):
-        assert "trial.onnx" in {path.name for path in work.folder.iterdir()} or moment == "rounding"
+        assert ("trial.onnx_data" in {path.name for path in work.folder.iterdir()}) == (moment != "rounding")
         raise KeyboardInterrupt
 
-    where = {"rounding": "run.quantize_projections", "measuring": "yardsticks.compare", "drift": "trials.float_rungs"}
+    where = {"rounding": "run.quantize_layer", "measuring": "yardsticks.compare", "drift": "trials.float_rungs"}
     name = f"stonnx.quantize.{where[moment]}"
     monkeypatch.setattr(name, interrupted)
     monkeypatch.setattr("stonnx.quantize.selection.class_failures", lambda *_, **__: ("too far",))
@@ -268,12 +182,6 @@ def test_odd_texts_count_for_the_lowest_cosine_alone(make_setup):
     assert (natural.texts, some.texts) == (40, 40)
     assert natural.cosine_min == some.cosine_min
     assert natural.cosine_mean != some.cosine_mean
-
-
-def losses(found, wanted):
-    """1 - cosine, row by row, of vectors of length 1 or not."""
-    found, wanted = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (found, wanted))
-    return 1 - (found * wanted).sum(axis=1, dtype=np.float64)
 
 
 def test_float32_goes_where_drift_was_measured(make_setup, monkeypatch):
@@ -299,10 +207,15 @@ def test_float32_goes_where_drift_was_measured(make_setup, monkeypatch):
 
     candidates = work.candidates()
     assert drifts[0].keys() == candidates.keys()
-    all_closer = losses(*work.vectors({site: candidate.closer for site, candidate in candidates.items()}))
-    order = np.argsort(-all_closer)
-    measured_on = [*order[:4], *order[4::8]]  # the four that suffer the most, and one in eight of the others
-    alone = {site: losses(*work.vectors({site: found.closer}))[measured_on] for site, found in candidates.items()}
+    all_closer, nothing = (
+        work.vectors({site: candidate.closer for site, candidate in candidates.items()}),
+        work.vectors({})[0],
+    )
+    order = np.argsort(-losses(*all_closer))
+    measured_on = [*order[:4], *order[4::16]]  # the four that suffer the most, and one in sixteen of the others
+    alone = {
+        site: losses(work.vectors({site: found.closer})[0], nothing)[measured_on] for site, found in candidates.items()
+    }
     for site, found in drifts[0].items():
         np.testing.assert_allclose(found, alone[site], rtol=0.01, atol=1e-6)
     assert max(drift.max() for drift in alone.values()) > 2e-5
@@ -337,8 +250,7 @@ def test_after_an_activation_the_closer_input_is_balanced(make_setup):
 def test_layers_that_share_weights_share_their_integers(make_setup):
     """ALBERT: the ranges of the inputs are each site's own."""
     work = make_setup(family="albert", layers=3, config={"num_hidden_groups": 2})
-    observation = work.observe()
-    candidates = {found.site: found for found in quantize_projections(observation, work.workspace.blueprint.parameters)}
+    statistics, candidates = work.statistics(), work.candidates()
     assert len(candidates) == 3 * 4
     for part in ("attention", "attention.output", "feed_forward", "feed_forward.output"):
         first, second, third = (candidates[f"layer.{layer}.{part}"] for layer in range(3))  # two of a group, and one
@@ -351,7 +263,7 @@ def test_layers_that_share_weights_share_their_integers(make_setup):
             assert isinstance(own.input, ScalePerToken) or shared.input.scale != own.input.scale
             assert not np.array_equal(shared.matrices[0].values, other.matrices[0].values)
     site = "layer.1.attention"
-    low, high = observation.statistics[site].low, observation.statistics[site].high
+    low, high = statistics[site].low, statistics[site].high
     how = candidates[site].projection.input
     spread = (high * how.multipliers).max() - (low * how.multipliers).min()
     assert how.scale == pytest.approx(spread / 255, rel=1e-6)
@@ -360,7 +272,7 @@ def test_layers_that_share_weights_share_their_integers(make_setup):
 def test_one_site_is_rounded_as_if_nothing_were_shared(make_setup):
     """Statistics that are joined are those of all tokens together."""
     work = make_setup()
-    parts = list(work.observe().statistics.values())[:2]
+    parts = list(work.statistics().values())[:2]
     both = join(parts)
     assert both.tokens == sum(part.tokens for part in parts)
     np.testing.assert_allclose(both.energy, parts[0].energy + parts[1].energy, rtol=1e-6)
@@ -373,6 +285,5 @@ def test_threads_that_do_not_start_are_told_before_a_session_waits_for_them(tmp_
         raise RunError(f"no {count} threads")
 
     monkeypatch.setattr("stonnx.quantize.sessions.check_threads_start", refuse)
-    rows = TokenRows(ids=np.array([1, 2], np.int32), offsets=np.array([0, 2], np.int64), truncated=0)
     with pytest.raises(RunError, match=r"no \d+ threads"):
-        output_rows(tmp_path / "nowhere.onnx", rows, output="sentence_embedding", width=2)
+        Runner(tmp_path)

@@ -10,13 +10,14 @@ from stonnx.artifact.manifest import Layout
 from stonnx.checkpoint import ModelSpec, SourceFolder
 from stonnx.errors import CheckpointError
 from stonnx.graph.architectures import Architecture, read_architecture
-from stonnx.graph.builder import CONTRIB, GraphBuilder, WeightFile
+from stonnx.graph.blocks import GraphInputs
+from stonnx.graph.builder import CONTRIB, GraphBuilder, TensorFile
 from stonnx.graph.dialects import Dialect
 from stonnx.graph.limits import check_padding, row_limit
 from stonnx.graph.modules import Chain, Classifier, Draft, OpenWeights, read_chain
 from stonnx.graph.parameters import Parameters, TensorSource, match_tensors
 
-__all__ = ["AuthoredGraph", "Blueprint", "author_graph", "make_blueprint"]
+__all__ = ["AuthoredGraph", "Blueprint", "author_graph", "declare_inputs", "make_blueprint"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,11 @@ class Blueprint:
     def dimension(self) -> int:
         """Width of the main result: of the embedding, or the number of labels."""
         return self.chain.outputs[0].dimension
+
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether a row is two texts."""
+        return self.spec.kind == "reranker"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +122,25 @@ def _check_ids(spec: ModelSpec, rows: int) -> None:
             )
 
 
+def declare_inputs(g: GraphBuilder, blueprint: Blueprint, dialect: Dialect) -> GraphInputs:
+    """Declare what the graphs of a model take.
+
+    Args:
+        g: The graph.
+        blueprint: The model.
+        dialect: How the graph is written.
+    """
+    return dialect.declare_inputs(
+        g,
+        # The tokenizer decides whether the model hears of the two texts of a pair: without a word, all types are 0.
+        token_types=blueprint.encoder.token_types and (blueprint.spec.token_types or not blueprint.takes_pairs),
+        pairs=blueprint.takes_pairs,
+        prompt_lengths=blueprint.chain.excludes_prompt,
+    )
+
+
 def author_graph(
-    blueprint: Blueprint, dialect: Dialect, weights: WeightFile, open_weights: OpenWeights
+    blueprint: Blueprint, dialect: Dialect, weights: TensorFile, open_weights: OpenWeights
 ) -> AuthoredGraph:
     """Write a model in a dialect.
 
@@ -134,18 +157,12 @@ def author_graph(
         CheckpointError: Weights of a head module are missing or have another shape.
         UnsupportedModelError: An activation is not authored.
     """
-    chain, encoder, pairs = blueprint.chain, blueprint.encoder, blueprint.spec.kind == "reranker"
+    chain, encoder = blueprint.chain, blueprint.encoder
     g = GraphBuilder(f"{blueprint.family}-{dialect.name}", weights)
-    inputs = dialect.declare_inputs(
-        g,
-        # The tokenizer decides whether the model hears of the two texts of a pair: without a word, all types are 0.
-        token_types=encoder.token_types and (blueprint.spec.token_types or not pairs),
-        pairs=pairs,
-        prompt_lengths=chain.excludes_prompt,
-    )
+    inputs = declare_inputs(g, blueprint, dialect)
     hidden = encoder.author(g, blueprint.parameters, dialect, inputs)
     features = chain.author(Draft(g, inputs, open_weights), hidden)
-    if dialect.layout == "padded" and not pairs:
+    if dialect.layout == "padded" and not blueprint.takes_pairs:
         g.output(hidden, "last_hidden_state", ("rows", "tokens", encoder.width))
     for output in reversed(chain.outputs):  # `logits` before `scores`: tools take the first
         g.output(features[output.name], output.name, ("rows", output.dimension))

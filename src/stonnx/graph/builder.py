@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import onnx
@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stonnx.artifact.operators import is_allowed
 
-__all__ = ["CONTRIB", "OPSET", "ElementType", "GraphBuilder", "WeightFile"]
+__all__ = ["CONTRIB", "OPSET", "ElementType", "GraphBuilder", "TensorFile", "WeightFile", "WeightOverlay"]
 
 OPSET = 17
 """Standard operator set: the first with LayerNormalization, and one that old runtimes read."""
@@ -35,6 +35,16 @@ _ONNX_TYPES: Mapping[ElementType, int] = {
     "bfloat16": TensorProto.BFLOAT16,
     "int8": TensorProto.INT8,
 }
+
+
+class TensorFile(Protocol):
+    """Where graphs have their large weights: a ``WeightFile``, or several that are taken for one."""
+
+    def tensor(
+        self, name: str, load: Callable[[], NDArray[np.generic]], *, element: ElementType = "float32"
+    ) -> TensorProto:
+        """A tensor that refers to its bytes in a file; see ``WeightFile.tensor``."""
+        ...
 
 
 class WeightFile:
@@ -78,6 +88,10 @@ class WeightFile:
             self._written[key] = self._append(name, np.ascontiguousarray(load()), element)
         return self._written[key]
 
+    def holds(self, name: str, element: ElementType) -> bool:
+        """Whether ``tensor`` was asked for these contents before."""
+        return (name, element) in self._written
+
     def flush(self) -> None:
         """Make what was written so far readable for others."""
         self._stream.flush()
@@ -100,6 +114,31 @@ class WeightFile:
         return proto
 
 
+class WeightOverlay:
+    """Two files of weights in one folder as one: what is new goes to ``own``, and ``base`` stays as it is.
+
+    Args:
+        base: Has tensors already; those are taken from there.
+        own: Gets the others.
+    """
+
+    def __init__(self, base: WeightFile, own: WeightFile) -> None:
+        self._base = base
+        self._own = own
+
+    def tensor(
+        self, name: str, load: Callable[[], NDArray[np.generic]], *, element: ElementType = "float32"
+    ) -> TensorProto:
+        """A tensor of ``base``, or else of ``own``; see ``WeightFile.tensor``."""
+        file = self._base if self._base.holds(name, element) else self._own
+        return file.tensor(name, load, element=element)
+
+    def flush(self) -> None:
+        """Make what was written so far readable for others."""
+        self._base.flush()
+        self._own.flush()
+
+
 class GraphBuilder:
     """Collects nodes, inputs and weights, and turns them into a model.
 
@@ -110,7 +149,7 @@ class GraphBuilder:
         weights: Where large weights go.
     """
 
-    def __init__(self, name: str, weights: WeightFile) -> None:
+    def __init__(self, name: str, weights: TensorFile) -> None:
         self._name = name
         self._weights = weights
         self._nodes: list[onnx.NodeProto] = []
@@ -118,9 +157,17 @@ class GraphBuilder:
         self._outputs: list[onnx.ValueInfoProto] = []
         self._initializers: dict[str, TensorProto] = {}
 
-    def input(self, name: str, shape: Sequence[str | int], *, default: Sequence[int] | None = None) -> str:
-        """Declare an int64 input; with ``default`` (a vector) callers may leave it out."""
-        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, list(shape)))
+    def input(
+        self,
+        name: str,
+        shape: Sequence[str | int],
+        *,
+        element: Literal["int64", "float32"] = "int64",
+        default: Sequence[int] | None = None,
+    ) -> str:
+        """Declare an input; with ``default`` (a vector of int64) callers may leave it out."""
+        kind = TensorProto.INT64 if element == "int64" else TensorProto.FLOAT
+        self._inputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
         if default is not None:
             self._initializers[name] = numpy_helper.from_array(np.array(default, dtype=np.int64), name)
         return name

@@ -1,41 +1,49 @@
-"""Runs the float32 graph on calibration texts and watches the inputs of every projection."""
+"""Runs the float32 model on calibration texts, layer by layer, and watches the inputs of every projection.
+
+The statistics of one layer are as large as its weights, so they come and go with the layer::
+
+    with Runner(workspace.folder) as runner:
+        for observation in observe(workspace, rows, runner):
+            quantize_layer(observation.projections, observation.statistics, workspace.blueprint.parameters)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from stonnx.graph import Blueprint, WeightFile, author_graph
 from stonnx.graph.blocks import Projection
 from stonnx.graph.builder import GraphBuilder
 from stonnx.graph.dialects import OrtCpu
 from stonnx.graph.folding import NOTHING_FOLDED, Folded
-from stonnx.graph.modules import OpenWeights
 from stonnx.graph.parameters import Parameters
-from stonnx.quantize.sessions import run_rows
+from stonnx.graph.sections import NEXT_HIDDEN_STATE, author_embeddings, author_layers_section
+from stonnx.quantize.sessions import Batch, Runner, firsts, make_batches
 from stonnx.quantize.statistics import InputStatistics
+from stonnx.quantize.workspace import Workspace
 from stonnx.runtime.token_rows import TokenRows
 
-__all__ = ["Observation", "observe"]
+__all__ = ["Observation", "chunks", "observe"]
 
-_GRAPH = "calibration.onnx"
 _SAMPLE_EVERY = 16  # tokens
+_CHUNK_TOKENS = 4096  # a product of so many tokens with themselves takes half the time of many small ones
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What the calibration texts showed.
+    """What the calibration texts showed of a layer, or of all layers that share weights.
 
     Attributes:
-        projections: Every projection, by its site.
+        layers: The sites of each of these layers, in graph order, by its number, from 0.
+        projections: Every projection of theirs, by its site, in graph order.
         statistics: The inputs of every projection, by its site.
     """
 
+    layers: Mapping[int, Sequence[str]]
     projections: Mapping[str, Projection]
     statistics: Mapping[str, InputStatistics]
 
@@ -52,8 +60,21 @@ class _Tapped(OrtCpu):
     ) -> tuple[str, ...]:
         """As in float32; the input becomes an output named after the site."""
         self.projections[block.site] = block
-        g.output(x, f"input/{block.site}", ("rows", "tokens", "width"))
+        g.output(x, _tap(block.site), ("rows", "tokens", "width"))
         return super().project(g, p, x, block, folded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layer:
+    """A layer with taps."""
+
+    graph: onnx.ModelProto
+    projections: Mapping[str, Projection]
+
+    @property
+    def weights(self) -> frozenset[str]:
+        """The weights of its projections."""
+        return frozenset(linear.weight for block in self.projections.values() for linear in block.linears)
 
 
 @dataclass
@@ -71,51 +92,89 @@ class _Tally:
         nothing = np.full(width, np.inf, dtype=np.float32)
         return cls(np.zeros((width, width), dtype=np.float32), nothing, -nothing, [])
 
-    def add(self, x: NDArray[np.float32]) -> None:
-        """Add inputs, shape (tokens, width)."""
+    def add(self, inputs: Sequence[NDArray[np.float32]]) -> None:
+        """Add the inputs of some batches, each of shape (rows, tokens, width)."""
+        parts = [x.reshape(-1, x.shape[-1]) for x in inputs]  # (rows, tokens, width) -> (all tokens, width)
+        x = np.concatenate(parts)
         self.energy += x.T @ x
         self.low = np.minimum(self.low, x.min(axis=0))
         self.high = np.maximum(self.high, x.max(axis=0))
-        self.sample.append(x[::_SAMPLE_EVERY].copy())
+        self.sample.extend(part[::_SAMPLE_EVERY].copy() for part in parts)
         self.tokens += len(x)
 
     def done(self) -> InputStatistics:
         return InputStatistics(self.energy, self.low, self.high, self.tokens, np.concatenate(self.sample))
 
 
-def observe(
-    blueprint: Blueprint,
-    rows: TokenRows,
-    *,
-    folder: Path,
-    weights: WeightFile,
-    open_weights: OpenWeights,
-) -> Observation:
+def observe(workspace: Workspace, rows: TokenRows, runner: Runner) -> Iterator[Observation]:
     """Run the model on token rows and gather the statistics of every projection's input.
 
     Args:
-        blueprint: The model.
+        workspace: The model; only what its weight file lacks is added there.
         rows: The calibration texts as token rows, at least one.
-        folder: The folder of ``weights``; a graph is written there and removed at the end.
-        weights: The weight file of the float32 graphs; only what it lacks is added.
-        open_weights: Opens the weights of a head module's sub-folder.
+        runner: Runs the layers.
+
+    Yields:
+        What was seen of each layer, in order; of layers that share weights together, once the last of them has run.
 
     Raises:
-        MissingExtraError: onnxruntime is not installed.
         RunError: ONNX Runtime failed.
     """
+    layers = [_author(workspace, number) for number in range(workspace.blueprint.encoder.layer_count)]
+    batches = make_batches(rows)
+    graph = author_embeddings(workspace.blueprint, OrtCpu(), workspace.weights)
+    workspace.weights.flush()
+    hidden = firsts(runner.run(runner.open(graph), batches, names=[NEXT_HIDDEN_STATE]))
+    waiting: dict[str, InputStatistics] = {}
+    for number, layer in enumerate(layers):
+        waiting |= _watch(layer, batches, hidden, runner)
+        sharing = [other for other, found in enumerate(layers) if found.weights & layer.weights]
+        if number == sharing[-1]:
+            projections = {site: block for other in sharing for site, block in layers[other].projections.items()}
+            yield Observation(
+                layers={other: tuple(layers[other].projections) for other in sharing},
+                projections=projections,
+                statistics={site: waiting.pop(site) for site in projections},
+            )
+
+
+def _author(workspace: Workspace, number: int) -> _Layer:
     dialect = _Tapped()
-    graph = author_graph(blueprint, dialect, weights, open_weights)
-    weights.flush()
-    path = folder / _GRAPH
+    layers = range(number, number + 1)
+    graph = author_layers_section(workspace.blueprint, dialect, workspace.weights, layers)
+    return _Layer(graph=graph, projections=dialect.projections)
+
+
+def _watch(
+    layer: _Layer, batches: Sequence[Batch], hidden: list[NDArray[np.float32]], runner: Runner
+) -> dict[str, InputStatistics]:
+    """The statistics of a layer's projections, by site; what the layer gives takes the place of what it took."""
+    session = runner.open(layer.graph)
+    names = [NEXT_HIDDEN_STATE, *map(_tap, layer.projections)]
     tallies: dict[str, _Tally] = {}
-    try:
-        onnx.save(graph.model, path)
-        for _, outputs in run_rows(path, rows, names=[f"input/{site}" for site in dialect.projections]):
-            for site, x in zip(dialect.projections, outputs, strict=True):
-                tally = tallies.setdefault(site, _Tally.empty(x.shape[-1]))
-                tally.add(x.reshape(-1, x.shape[-1]))  # (rows, tokens, width) -> (tokens, width)
-    finally:
-        path.unlink(missing_ok=True)
-    statistics = {site: tally.done() for site, tally in tallies.items()}
-    return Observation(projections=dialect.projections, statistics=statistics)
+    for some in chunks(batches, tokens=_CHUNK_TOKENS):
+        outputs = runner.run(session, batches[some], names=names, hidden=hidden[some])
+        hidden[some] = firsts(outputs)
+        for place, site in enumerate(layer.projections, 1):
+            inputs = [found[place] for found in outputs]
+            tallies.setdefault(site, _Tally.empty(inputs[0].shape[-1])).add(inputs)
+    return {site: tally.done() for site, tally in tallies.items()}
+
+
+def chunks(batches: Sequence[Batch], *, tokens: int) -> Iterator[slice]:
+    """Neighbouring batches, each time as few as have a number of tokens together; the last may have fewer.
+
+    Args:
+        batches: Any number of them.
+        tokens: How many there should be.
+    """
+    start = gathered = 0
+    for stop, batch in enumerate(batches, 1):
+        gathered += batch.tokens
+        if gathered >= tokens or stop == len(batches):
+            yield slice(start, stop)
+            start, gathered = stop, 0
+
+
+def _tap(site: str) -> str:
+    return f"input/{site}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from stonnx.graph.blocks import Projection
 from stonnx.graph.parameters import Parameters
 from stonnx.graph.quantized import QuantizedMatrix, QuantizedProjection
-from stonnx.quantize.calibration import Observation
 from stonnx.quantize.ranges import (
     Preparation,
     choose_range,
@@ -26,7 +25,7 @@ from stonnx.quantize.rounding import compensated
 from stonnx.quantize.splitting import lay_out
 from stonnx.quantize.statistics import InputStatistics, compensate_for, join
 
-__all__ = ["Candidate", "quantize_layer", "quantize_projections"]
+__all__ = ["Candidate", "quantize_layer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,19 +57,6 @@ class Candidate:
         """How many numbers per token go in and come out."""
         matrices = self.projection.matrices
         return len(matrices[0].values) + sum(len(matrix.scales) for matrix in matrices)
-
-
-def quantize_projections(observation: Observation, parameters: Parameters) -> Iterator[Candidate]:
-    """Quantise every projection of a model, all statistics being at hand: see ``quantize_layer``.
-
-    Args:
-        observation: From ``observe``.
-        parameters: The encoder's tensors.
-
-    Yields:
-        The projections, in graph order.
-    """
-    yield from quantize_layer(observation.projections, observation.statistics, parameters)
 
 
 def quantize_layer(

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from stonnx._steps import UNTOLD, Telling
 from stonnx.quantize.calibration import observe
 from stonnx.quantize.material import Material
-from stonnx.quantize.projections import quantize_projections
+from stonnx.quantize.projections import Candidate, quantize_layer
 from stonnx.quantize.selection import QuantizedClass
-from stonnx.quantize.sessions import output_rows
+from stonnx.quantize.sessions import Runner, output_rows
 from stonnx.quantize.trials import HeldOut, Quantized, open_trials
 from stonnx.quantize.workspace import Workspace
 
@@ -40,22 +40,35 @@ def quantize(
         MissingExtraError: onnxruntime is not installed.
         RunError: ONNX Runtime failed.
     """
-    tell.step("watching the inputs of every layer on the calibration texts")
-    observation = observe(
-        workspace.blueprint,
-        material.calibration,
-        folder=workspace.folder,
-        weights=workspace.weights,
-        open_weights=workspace.open_weights,
-    )
-    tell.step("rounding the weights")
-    candidates = tuple(quantize_projections(observation, workspace.blueprint.parameters))
-    width = workspace.blueprint.dimension
-    wanted = output_rows(workspace.float_graph, material.held_out, output=material.yardstick.output, width=width)
-    held_out = HeldOut(rows=material.held_out, wanted=wanted, yardstick=material.yardstick)
-    found = []
-    with open_trials(workspace, candidates, held_out, on_step=tell.step) as trials:
-        for classes in targets:
-            tell.step(f"choosing what the class {' or '.join(classes)} needs")
-            found.append(trials.select(classes))
+    blueprint = workspace.blueprint
+    with Runner(workspace.folder) as runner:
+        layers = _candidates(workspace, material, runner, tell)
+        graph = runner.open_file(workspace.float_graph)
+        output = material.yardstick.output
+        wanted = output_rows(runner, graph, material.held_out, output=output, width=blueprint.dimension)
+        held_out = HeldOut(rows=material.held_out, wanted=wanted, yardstick=material.yardstick)
+        found = []
+        with open_trials(workspace, layers, held_out, runner, tell=tell) as trials:
+            for classes in targets:
+                tell.step(f"choosing what the class {' or '.join(classes)} needs")
+                found.append(trials.select(classes))
     return tuple(found)
+
+
+def _candidates(
+    workspace: Workspace, material: Material, runner: Runner, tell: Telling
+) -> tuple[tuple[Candidate, ...], ...]:
+    """The projections of each layer, quantised: the statistics of a layer go before those of the next one come."""
+    tell.step("calibrating and rounding layer by layer")
+    blueprint = workspace.blueprint
+    total = blueprint.encoder.layer_count
+    layers: dict[int, list[Candidate]] = {number: [] for number in range(total)}
+    done = 0
+    for observation in observe(workspace, material.calibration, runner):
+        found = quantize_layer(observation.projections, observation.statistics, blueprint.parameters)
+        by_site = {candidate.site: candidate for candidate in found}
+        for number, sites in observation.layers.items():
+            layers[number] = [by_site[site] for site in sites]
+        done += len(observation.layers)
+        tell.part(done, total)
+    return tuple(tuple(layers[number]) for number in range(total))

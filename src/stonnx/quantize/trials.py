@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from stonnx._steps import OnStep
+from stonnx._steps import UNTOLD, Telling
 from stonnx.artifact.fidelity_class import AnyFidelity, allowed_losses, classify
-from stonnx.graph import WeightFile, author_graph
-from stonnx.graph.dialects import OrtCpuInt8
+from stonnx.graph import WeightFile
 from stonnx.graph.quantized import QuantizedProjections
+from stonnx.quantize.drift import measure_drift
+from stonnx.quantize.layered import LayeredModel
 from stonnx.quantize.projections import Candidate
 from stonnx.quantize.selection import (
     Drift,
@@ -26,17 +25,17 @@ from stonnx.quantize.selection import (
     float_rungs,
     select_rungs,
 )
-from stonnx.quantize.sessions import output_rows
+from stonnx.quantize.sessions import Batch, Hidden, Runner, make_batches
 from stonnx.quantize.workspace import Workspace
 from stonnx.quantize.yardsticks import Yardstick
 from stonnx.runtime.token_rows import TokenRows
 
 __all__ = ["HeldOut", "Quantized", "Trials", "open_trials"]
 
-# Drift is measured on the few rows that suffer the most from int8 everywhere, and on one in eight of the others.
+# Drift is measured on the few rows that suffer the most from int8 everywhere, and on one in sixteen of the others.
 _WORST = 4
-_EVERY = 8
-_NAME = "trial"
+_EVERY = 16
+_DATA = "trial.onnx_data"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,24 +68,25 @@ class HeldOut:
 
 
 class Trials:
-    """The models that can be made of one set of candidates, measured on demand: see ``open_trials``."""
+    """The models that can be made of one set of candidates, measured on demand: see ``open_trials``.
+
+    Args:
+        model: Runs the model layer by layer.
+        layers: The candidates of each layer, in graph order.
+        held_out: What to choose by.
+        tell: Hears of what takes long, and how far it is.
+    """
 
     def __init__(
-        self,
-        workspace: Workspace,
-        candidates: Sequence[Candidate],
-        held_out: HeldOut,
-        *,
-        path: Path,
-        weights: WeightFile,
-        on_step: OnStep,
+        self, model: LayeredModel, layers: Sequence[Sequence[Candidate]], held_out: HeldOut, *, tell: Telling
     ) -> None:
-        self._workspace = workspace
-        self._candidates = {candidate.site: candidate for candidate in candidates}
+        self._model = model
+        self._layers = layers
+        self._candidates = {candidate.site: candidate for layer in layers for candidate in layer}
         self._held_out = held_out
-        self._path = path
-        self._weights = weights
-        self._on_step = on_step
+        self._batches = make_batches(held_out.rows)
+        self._embedded: Hidden | None = None
+        self._tell = tell
         self._results: dict[tuple[Rung, ...], NDArray[np.float32]] = {}
         self._drift: Drift | None = None
 
@@ -114,59 +114,67 @@ class Trials:
     def _result(self, taken: tuple[Rung, ...]) -> NDArray[np.float32]:
         """What the model with these rungs taken gives for the held-out rows, float32, shape (rows, width)."""
         if taken not in self._results:
-            self._results[taken] = self._run(_projections(self._candidates, taken), self._held_out.rows)
+            self._results[taken] = self._run(_projections(self._candidates, taken))
         return self._results[taken]
 
     def _find_drift(self) -> Drift:
         """What each projection alone does to the rows that suffer the most, and to some of the others."""
         if self._drift is None:
-            self._on_step("measuring the drift of each projection")
+            self._tell.step("measuring the drift of each projection")
             held_out = self._held_out
             losses = held_out.yardstick.losses
             closest = self._result(closer_rungs(tuple(self._candidates.values())))
             order = np.argsort(-losses(closest, held_out.wanted), kind="stable")
             some = np.concatenate([order[:_WORST], order[_WORST::_EVERY]])
-            rows, wanted = held_out.rows.take(some), held_out.wanted[some]
-            self._drift = {
-                site: losses(self._run({site: candidate.closer}, rows), wanted)
-                for site, candidate in self._candidates.items()
-            }
+            batches = make_batches(held_out.rows.take(some))
+            self._drift = measure_drift(
+                self._model,
+                batches,
+                [{candidate.site: candidate.closer for candidate in layer} for layer in self._layers],
+                lambda *found: losses(*(self._end(batches, hidden) for hidden in found)),
+                self._tell.part,
+            )
+            self._tell.step("choosing what stays in float32")
         return self._drift
 
-    def _run(self, projections: QuantizedProjections, rows: TokenRows) -> NDArray[np.float32]:
+    def _run(self, projections: QuantizedProjections) -> NDArray[np.float32]:
         """The results of a model in which ``projections`` are int8, float32, shape (rows, width)."""
-        workspace = self._workspace
-        dialect = OrtCpuInt8(projections)
-        graph = author_graph(workspace.blueprint, dialect, self._weights, workspace.open_weights)
-        self._weights.flush()
-        onnx.save(graph.model, self._path)
-        return output_rows(
-            self._path, rows, output=self._held_out.yardstick.output, width=self._held_out.wanted.shape[1]
-        )
+        if self._embedded is None:
+            self._embedded = self._model.embed(self._batches)
+        hidden = self._embedded
+        for number in range(self._model.layer_count):
+            hidden = self._model.layer(number, self._batches, hidden, projections)
+        return self._end(self._batches, hidden)
+
+    def _end(self, batches: Sequence[Batch], hidden: Hidden) -> NDArray[np.float32]:
+        """What the head makes of what the last layer gives, float32, shape (rows, width)."""
+        held_out = self._held_out
+        return self._model.head(batches, hidden, output=held_out.yardstick.output, width=held_out.wanted.shape[1])
 
 
 @contextmanager
 def open_trials(
     workspace: Workspace,
-    candidates: Sequence[Candidate],
+    layers: Sequence[Sequence[Candidate]],
     held_out: HeldOut,
+    runner: Runner,
     *,
-    on_step: OnStep,
+    tell: Telling = UNTOLD,
 ) -> Iterator[Trials]:
     """Trials whose models share one file of weights, which goes when they are over.
 
     Args:
         workspace: The model.
-        candidates: Its projections.
+        layers: Its projections, layer by layer.
         held_out: What to choose by.
-        on_step: Called with a short sentence before what takes long.
+        runner: Runs the layers.
+        tell: Hears of what takes long, and how far it is.
     """
-    path, data = (workspace.folder / f"{_NAME}.{ending}" for ending in ("onnx", "onnx_data"))
+    data = workspace.folder / _DATA
     try:
         with WeightFile(data) as weights:
-            yield Trials(workspace, candidates, held_out, path=path, weights=weights, on_step=on_step)
+            yield Trials(LayeredModel(workspace, runner, weights), layers, held_out, tell=tell)
     finally:
-        path.unlink(missing_ok=True)
         data.unlink(missing_ok=True)
 
 

@@ -71,13 +71,29 @@ class PostNormEncoder:
         """The token id that positions do not count; None where all tokens count."""
         return self.tables.padding_id
 
+    @property
+    def layer_count(self) -> int:
+        """How many layers a text runs through, shared ones counted each time."""
+        return self.layers.count
+
     def expected_tensors(self) -> dict[str, tuple[int, ...]]:
         """Shape of every tensor that the encoder needs, by name."""
         bias = {} if self.score_bias is None else self.score_bias.expected_tensors()
         return {**self.tables.expected_tensors(), **bias, **self.layers.expected_tensors()}
 
+    def embed(self, g: GraphBuilder, p: Parameters, dialect: Dialect, inputs: GraphInputs) -> str:
+        """Write the tables; see ``Architecture.embed``."""
+        return dialect.embed(g, p, inputs, self.tables.block())
+
+    def author_layers(
+        self, g: GraphBuilder, p: Parameters, dialect: Dialect, inputs: GraphInputs, x: str, layers: range
+    ) -> str:
+        """Write some of the layers, with the bias that they share; see ``Architecture.author_layers``."""
+        bias = None if self.score_bias is None else self.score_bias.author(g, p, inputs)
+        return self.layers.author(g, p, dialect, inputs, x, layers=layers, bias=bias)
+
     def author(self, g: GraphBuilder, p: Parameters, dialect: Dialect, inputs: GraphInputs) -> str:
-        """Write the encoder.
+        """Write the encoder: its embeddings and all of its layers.
 
         Returns:
             The last hidden state, float32, shape (rows, tokens, width).
@@ -85,9 +101,8 @@ class PostNormEncoder:
         Raises:
             CannotWriteError: The dialect has no form for a part of it.
         """
-        x = dialect.embed(g, p, inputs, self.tables.block())
-        bias = None if self.score_bias is None else self.score_bias.author(g, p, inputs)
-        return self.layers.author(g, p, dialect, inputs, x, bias=bias)
+        x = self.embed(g, p, dialect, inputs)
+        return self.author_layers(g, p, dialect, inputs, x, range(self.layer_count))
 
 
 def usual_prefixes(base: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from stonnx.graph.architectures.config import Sizes
@@ -98,14 +99,34 @@ class PostNorm:
             yield self._layer(f"layer.{number}", root, bias, source="linear" if mapped else "norm")
 
     def author(
-        self, g: GraphBuilder, p: Parameters, dialect: Dialect, inputs: GraphInputs, x: str, *, bias: str | None = None
+        self,
+        g: GraphBuilder,
+        p: Parameters,
+        dialect: Dialect,
+        inputs: GraphInputs,
+        x: str,
+        *,
+        layers: range,
+        bias: str | None = None,
     ) -> str:
-        """Write all layers; ``bias`` as in ``layers``, the rest as in ``author_layers``.
+        """Write some layers, in order.
+
+        Args:
+            g: The graph.
+            p: The encoder's tensors.
+            dialect: How the parts are written.
+            inputs: The graph's inputs.
+            x: What the first of them takes, float32, shape (rows, tokens, width).
+            layers: Which ones: ``range(start, stop)`` within ``count``.
+            bias: As in ``layers``.
+
+        Returns:
+            The last one's result, float32, shape (rows, tokens, width).
 
         Raises:
             CannotWriteError: The dialect has no form for a part of a layer.
         """
-        return author_layers(g, p, dialect, inputs, x, self.layers(bias=bias))
+        return author_layers(g, p, dialect, inputs, x, islice(self.layers(bias=bias), layers.start, layers.stop))
 
     def _roots(self) -> tuple[str, ...]:
         if self.roots is not None:
