@@ -56,7 +56,7 @@ With `--json`, stdout is one JSON document, or for `encode` one per line; after 
 | `info` | `path`, `manifest` (as `stonnx.json`), `total_bytes`, `files_checked`, `why_not_here` (by variant; null: it runs here), `choice` (of `tune`, or null) |
 | `encode` | a line per text: `index`, `embedding`; with `--output`: `output`, `texts`, `dimension`, `dtype`, `truncated_texts` |
 | `rerank` | a list with an object per document, the best first: `corpus_id`, `score`, `text` |
-| `verify` | `kind`, `passed`, `reference`, `compared_with`, `machine`, `tolerance`, `class_bounds`, `variants`, `skipped`, `bare_folder` and `position_cut` (or null), `notes`, `recorded` |
+| `verify` | `kind`, `passed`, `reference`, `compared_with`, `machine`, `tolerance`, `class_bounds`, `variants`, `skipped`, `bare_folder` and `position_cut` (or null), `notes`, `recorded`, `remembered_from` (or null) |
 | `quantize` | `path`, `verified`, `added` and `replaced` (names of variants), `manifest` (as `stonnx.json`), `report` (as `verify`, or null), `notes`, `seconds` (by step) |
 | `tune` | `artifact`, `kind`, `options`, `compared_with`, `texts`, `seconds`, `least_seconds`, `machine`, `rows`, `skipped`, `written` (the file, or null) |
 | `bench` | `machine`, `versions`, `threads`, `streams`, `artifact`, `variant`, `against`, `sides`, `cosine_min` and `score_diff` (one of them null), `position_cut` (or null), `protocols` |

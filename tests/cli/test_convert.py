@@ -22,7 +22,7 @@ DEFAULT = {"force": False, "verify": True, "int8": None, "calibration_texts": No
 def fake_convert(monkeypatch, artifact):
     """Stands in for ``convert``; ``calls`` has the arguments, ``result`` may be replaced."""
 
-    def convert(source, out, *, on_step, on_part, **options):
+    def convert(source, out, *, on_step, on_part, on_variant, **options):
         convert.calls.append((source, out, options))
         on_step("reading")
         on_step("authoring")

@@ -18,7 +18,7 @@ def fake_steps(monkeypatch):
     class EnoughError(Exception):
         pass
 
-    def convert(source, out, *, force=False, on_step=None, on_part=None):
+    def convert(source, out, *, force=False, on_step=None, on_part=None, on_variant=None):
         calls.append((Path(source).name, str(out), force))
         raise EnoughError
 

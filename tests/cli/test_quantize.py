@@ -19,7 +19,7 @@ from tests.cli.conftest import make_report
 def fake(monkeypatch, artifact):
     """Stands in for ``quantize_artifact``; ``calls`` has the arguments, ``result`` may be replaced."""
 
-    def quantize_artifact(path, *, on_step, on_part, **options):
+    def quantize_artifact(path, *, on_step, on_part, on_variant, **options):
         quantize_artifact.calls.append((path, options))
         on_step("rounding the weights")
         on_part(1, 2)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from stonnx.cli import main
+from stonnx.cli import _console, main
+from stonnx.cli._console import Output
+from stonnx.cli._variant_rows import VariantRows
 from stonnx.verify import LabelledPair, SkippedVariant
 from tests.cli.conftest import make_report
 
 
 @pytest.fixture
 def fake_verify(monkeypatch):
-    def verify(artifact, *, on_step, **options):
+    def verify(artifact, *, on_step, on_variant, **options):
         on_step("running")
+        for found in verify.report.variants:
+            on_variant(found)
         verify.calls.append((artifact, options))
         return verify.report
 
@@ -29,7 +34,7 @@ def fake_verify(monkeypatch):
 def test_pass(fake_verify, capsys):
     assert main(["verify", "art"]) == 0
     out, err = capsys.readouterr()
-    assert fake_verify.calls == [("art", {"against": None, "texts": None, "pairs": None, "keep": True})]
+    assert fake_verify.calls == [("art", {"against": None, "texts": None, "pairs": None, "keep": True, "fresh": False})]
     assert max(map(len, out.splitlines())) <= 80
     assert out.count("pass") == 2
     assert "PASS" in out
@@ -57,7 +62,7 @@ def test_texts_and_pairs_are_read(fake_verify, capsys):
     assert main(["verify", "art", "--against", "org/model", "--texts", "t.txt", "--pairs", "p.tsv"]) == 0
     pairs = (LabelledPair("a", "b", 1.0), LabelledPair("c", "d", 2.5))
     assert fake_verify.calls == [
-        ("art", {"against": "org/model", "texts": ("one", "two"), "pairs": pairs, "keep": True})
+        ("art", {"against": "org/model", "texts": ("one", "two"), "pairs": pairs, "keep": True, "fresh": False})
     ]
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
@@ -110,3 +115,53 @@ def test_a_variant_of_no_class(fake_verify, capsys):
     out = capsys.readouterr().out
     assert "none" in out
     assert "FAIL" in out
+
+
+def test_the_figures_of_each_variant_are_told_as_they_come(fake_verify, capsys):
+    assert main(["verify", "art"]) == 0
+    told = capsys.readouterr().err.splitlines()
+    rows = told[told.index("  running") + 1 :]
+    assert [row.split()[0] for row in rows] == ["variant", *(found.name for found in fake_verify.report.variants)]
+    assert rows[1].split() == ["fp32", "1.0000000", "0.9999999", "100.0%", "exact"]
+    assert len({len(row) - len(row.lstrip()) for row in rows}) == 1
+
+
+def test_on_a_terminal_the_figures_take_the_place_of_the_step(monkeypatch, capsys):
+    monkeypatch.setattr(_console, "is_terminal", lambda _: True)
+    with Output().steps() as steps:
+        steps("running the variant fp32")
+        VariantRows(steps)(make_report().variants[0])
+    told = capsys.readouterr().err
+    assert told.count("cos. mean") == 1
+    (row,) = re.findall(r"  fp32 +1\.0000000 +0\.9999999 +100\.0% +exact +[0-9.]+ s", told)
+    assert len(row) <= 80
+    assert not re.search(r"running the variant fp32 +[0-9.]+ s", told)
+
+
+def test_quiet_tells_nothing(fake_verify, capsys):
+    assert main(["--quiet", "verify", "art"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_an_original_that_was_remembered_is_told(fake_verify, capsys):
+    fake_verify.report = replace(make_report(), remembered_from="2026-11-25T01:02:03+00:00")
+    assert main(["verify", "art", "--against", "org/model"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "ran here at 2026-11-25T01:02:03+00:00, and was remembered" in out
+    assert main(["verify", "art", "--against", "org/model", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["remembered_from"] == "2026-11-25T01:02:03+00:00"
+
+
+def test_fresh_runs_the_original(fake_verify, capsys):
+    assert main(["verify", "art", "--against", "org/model", "--fresh"]) == 0
+    assert fake_verify.calls[-1][1]["fresh"] is True
+
+
+def test_variants_that_were_compared_on_fewer_texts_are_named(fake_verify, capsys):
+    report = make_report()
+    first, second = report.variants
+    few = replace(second, fidelity=replace(second.fidelity, texts=33))
+    fake_verify.report = replace(report, variants=(first, few))
+    assert main(["verify", "art"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"of those texts {second.name} 33: enough for float32" in out

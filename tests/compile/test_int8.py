@@ -322,7 +322,7 @@ def judged(converted, convert_again, monkeypatch):
         monkeypatch.setattr(verification, "run_verification", judge)
         monkeypatch.setattr(verification, "reference_available", lambda: True)
         original = Original(encoder=None, goldens=goldens, bare_folder=None)
-        monkeypatch.setattr(verification, "run_original", lambda _, kind: original)
+        monkeypatch.setattr(verification, "run_original", lambda _, **__: original)
         return convert_again()
 
     convert_judged.vectors = vectors

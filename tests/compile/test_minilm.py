@@ -30,7 +30,11 @@ def nearest(vectors):
 def test_every_variant_keeps_its_class_on_the_original_s_vectors(minilm_conversion):
     report = minilm_conversion.report
     assert report.passed
-    assert {variant.fidelity.texts for variant in report.variants} == {122}
+    short_proof = {"portable", "openvino"}  # float32 beside the first: a wrong graph shows on any text
+    assert {v.name: v.fidelity.texts for v in report.variants if v.name in short_proof} == {
+        v.name: 33 for v in report.variants if v.name in short_proof
+    }
+    assert {v.fidelity.texts for v in report.variants if v.name not in short_proof} == {122}
     found = {variant.name: variant for variant in report.variants}
     assert found.keys() >= {"fp32", "portable", "int8", "int8-fast"}
     for name in ("fp32", "portable"):

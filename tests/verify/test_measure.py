@@ -19,6 +19,7 @@ class FakeEncoder:
 
     def __init__(self, alone):
         self.variant = SimpleNamespace(name="fake", fidelity_class="high")
+        self.streams = 2
         self.alone = np.float32(alone)
 
     def encode(self, texts):

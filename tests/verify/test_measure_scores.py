@@ -31,6 +31,7 @@ class FakeReranker:
     def __init__(self, *, labels=1, promised="exact", activation="Sigmoid"):
         self.labels = tuple(f"L{n}" for n in range(labels))
         self.activation = activation
+        self.streams = 2
         self.variant = SimpleNamespace(name="fake", fidelity_class=promised)
         self.noise, self.alone, self.score = 0.0, 0.0, 0.0
 

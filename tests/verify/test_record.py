@@ -40,7 +40,7 @@ def unverified(converted, tmp_path):
 def original(converted, monkeypatch):
     """Stands in for the original model; ``spoil`` makes it another one."""
 
-    def run_original(source, texts):
+    def run_original(source, texts, **_):
         chosen = (*probe_texts(), *texts)
         vectors = np.concatenate([converted[1], np.ones((len(texts), converted[1].shape[1]), np.float32)])
         goldens = Goldens(texts=chosen, vectors=vectors + np.float32(run_original.spoil), reference={"torch": "2"})

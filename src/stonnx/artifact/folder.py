@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stonnx._hub_layout import blob_stores
@@ -15,6 +15,7 @@ from stonnx._sources import hub_model
 from stonnx.artifact.codec import manifest_from_json, manifest_to_json
 from stonnx.artifact.goldens import GOLDEN_TEXTS_NAME, GOLDEN_VECTORS_NAME, AnyGoldens, PairGoldens, read_goldens
 from stonnx.artifact.manifest import MANIFEST_NAME, TUNE_FOLDER, FileEntry, Manifest, Variant
+from stonnx.artifact.seen_files import SeenFiles
 from stonnx.artifact.strict_json import read_strict_json
 from stonnx.errors import ArtifactError, StonnxError, UsageError
 
@@ -30,10 +31,12 @@ class Artifact:
     Attributes:
         path: The folder.
         manifest: Its ``stonnx.json``, validated.
+        seen: Which of its files need not be hashed again (``remembering``); None for none, as it is opened.
     """
 
     path: Path
     manifest: Manifest
+    seen: SeenFiles | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def open(cls, path: str | Path) -> Artifact:
@@ -55,6 +58,14 @@ class Artifact:
         for entry in manifest.files:
             artifact._check_size(entry)
         return artifact
+
+    def remembering(self, seen: SeenFiles | None = None) -> Artifact:
+        """The same artifact, for a job that opens it often: a file is hashed once, and again if it was written to.
+
+        Args:
+            seen: What has been hashed already; None for nothing.
+        """
+        return replace(self, seen=seen or SeenFiles())
 
     def variant(self, name: str) -> Variant:
         """The variant called ``name``.
@@ -148,7 +159,7 @@ class Artifact:
         self._check_size(entry)
         path = self.file(entry.path)
         try:
-            found = sha256_file(path)
+            found = sha256_file(path) if self.seen is None else self.seen.sha256(path)
         except OSError as exc:
             raise ArtifactError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
         if found != entry.sha256:
@@ -176,8 +187,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_json(folder / MANIFEST_NAME, value)
 
 
-def file_entries(folder: Path) -> tuple[FileEntry, ...]:
+def file_entries(folder: Path, *, seen: SeenFiles | None = None) -> tuple[FileEntry, ...]:
     """Size and SHA-256 of every file below ``folder`` but ``stonnx.json`` and the choices of ``tune``, sorted by path.
+
+    Args:
+        folder: The artifact's.
+        seen: Remembers what is hashed, and what was; None: all is hashed, and nothing remembered.
 
     Raises:
         ArtifactError: A symbolic link or a special file lies in the folder.
@@ -193,14 +208,15 @@ def file_entries(folder: Path) -> tuple[FileEntry, ...]:
             continue
         if path.is_symlink() or not path.is_file():
             raise ArtifactError(f"{path} is not a regular file; an artifact holds nothing else.")
-        entries.append(file_entry(folder, relative))
+        entries.append(file_entry(folder, relative, seen=seen))
     return tuple(entries)
 
 
-def file_entry(folder: Path, relative: str) -> FileEntry:
-    """Size and SHA-256 of one file of an artifact; ``relative`` is its POSIX path."""
+def file_entry(folder: Path, relative: str, *, seen: SeenFiles | None = None) -> FileEntry:
+    """Size and SHA-256 of one file of an artifact; ``relative`` is its POSIX path, ``seen`` as in ``file_entries``."""
     path = folder / relative
-    return FileEntry(path=relative, size_bytes=path.stat().st_size, sha256=sha256_file(path))
+    sha256 = sha256_file(path) if seen is None else seen.sha256(path)
+    return FileEntry(path=relative, size_bytes=path.stat().st_size, sha256=sha256)
 
 
 def _how_to_convert(folder: Path) -> str:

@@ -59,6 +59,22 @@ class Steps:
         """``done`` of ``total`` parts of the step are over."""
         self._left.part(done, total, time.perf_counter())
 
+    def line(self, text: str) -> None:
+        """A line of its own, between steps."""
+        if self._status is not None:
+            self._status.console.print(f"  {printable(text)}"[: _console.width()])
+        elif not self._quiet:
+            _console.talk(f"  {printable(text)}")
+
+    def found(self, text: str) -> None:
+        """The step is over, and this is what it found: on a terminal it stands in place of the step's name."""
+        if self._status is None:
+            self.line(text)
+            return
+        self._current = printable(text)
+        self._finish()
+        self._current = None
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -23,6 +23,8 @@ __all__ = [
     "UNSURE_CLASS",
     "class_text",
     "fidelity_cells",
+    "figure_cells",
+    "figure_columns",
     "file_rows",
     "machine_text",
     "model_rows",
@@ -150,13 +152,13 @@ def print_verification(output: Output, report: Report) -> None:
     """A verification: numbers and class per variant, PASS or FAIL, what was compared with what, where."""
     with_pairs = any(variant.spearman is not None for variant in report.variants)
     # Eighty characters: the number of texts and the promised classes go below, and Spearman takes a column's place.
-    figures = _figure_columns(report.variants[0], with_pairs=with_pairs)
+    figures = figure_columns(report.variants[0], with_pairs=with_pairs)
     columns = ["variant", *figures, "top-10", "class", "result"]
     rows = []
     for variant in report.variants:
         overlap = overlap_text(variant.fidelity, variant.overlap_error)
         found = class_text(variant.measured_class, is_sure=variant.class_is_sure)
-        cells = _figure_cells(variant, with_pairs=with_pairs)
+        cells = figure_cells(variant, with_pairs=with_pairs)
         rows.append([variant.name, *cells, overlap, found, _verdict(passed=variant.passed)])
     output.table(columns, rows)
     _print_remarks(output, report)
@@ -166,14 +168,15 @@ def print_verification(output: Output, report: Report) -> None:
         [
             ("promised", ", ".join(f"{variant.name} {variant.fidelity_class}" for variant in report.variants)),
             *doubts,
-            _compared_row(report.variants[0].fidelity),
-            ("original", ", ".join(f"{name} {value}" for name, value in report.reference.items()) or "not stated"),
+            *_compared_rows(report.variants),
+            ("original", _original_text(report)),
             ("machine", machine_text(report.machine)),
         ]
     )
 
 
-def _figure_columns(variant: AnyVariantReport, *, with_pairs: bool) -> list[str]:
+def figure_columns(variant: AnyVariantReport, *, with_pairs: bool) -> list[str]:
+    """The headings of `figure_cells`."""
     from stonnx.verify import ScoreVariantReport
 
     if isinstance(variant, ScoreVariantReport):
@@ -181,7 +184,7 @@ def _figure_columns(variant: AnyVariantReport, *, with_pairs: bool) -> list[str]
     return ["cos. mean", "cos. min", "Spearman" if with_pairs else "max |Δ|"]
 
 
-def _figure_cells(variant: AnyVariantReport, *, with_pairs: bool) -> list[str]:
+def figure_cells(variant: AnyVariantReport, *, with_pairs: bool) -> list[str]:
     """Mean and worst figure, and Spearman or a further difference."""
     from stonnx.verify import ScoreVariantReport
 
@@ -222,13 +225,32 @@ def _worst_text(variant: AnyVariantReport) -> str:
     return f"text is {_shortened(variant.worst_text)}"
 
 
-def _compared_row(fidelity: AnyFidelity) -> tuple[str, str]:
-    """How much was compared."""
+def _compared_rows(variants: Sequence[AnyVariantReport]) -> list[tuple[str, str]]:
+    """How much was compared: the most of any variant, and which ones were proven on fewer."""
     from stonnx.artifact import ScoreFidelity
 
-    if isinstance(fidelity, ScoreFidelity):
-        return "pairs", f"{pairs_text(fidelity)}; |Δ| of probabilities; ± is twice the standard error of the mean"
-    return "texts", f"{fidelity.texts:,}; ± is twice the standard error of the mean over them"
+    most = max(variants, key=lambda variant: _compared(variant.fidelity)).fidelity
+    if isinstance(most, ScoreFidelity):
+        what = f"{pairs_text(most)}; |Δ| of probabilities; ± is twice the standard error of the mean"
+    else:
+        what = f"{most.texts:,}; ± is twice the standard error of the mean over them"
+    noun = "pairs" if isinstance(most, ScoreFidelity) else "texts"
+    few = [f"{v.name} {_compared(v.fidelity):,}" for v in variants if _compared(v.fidelity) < _compared(most)]
+    return [(noun, what), *([(f"of those {noun}", f"{', '.join(few)}: enough for float32")] if few else [])]
+
+
+def _compared(fidelity: AnyFidelity) -> int:
+    """How many texts or pairs."""
+    from stonnx.artifact import ScoreFidelity
+
+    return fidelity.pairs if isinstance(fidelity, ScoreFidelity) else fidelity.texts
+
+
+def _original_text(report: Report) -> str:
+    """What the original ran on, and when, where it did not run now."""
+    libraries = ", ".join(f"{name} {value}" for name, value in report.reference.items()) or "not stated"
+    earlier = "" if report.remembered_from is None else f"; ran here at {report.remembered_from}, and was remembered"
+    return libraries + earlier
 
 
 def overlap_text(fidelity: AnyFidelity, error: float) -> str:

@@ -11,6 +11,7 @@ from stonnx._extras import pip_line
 from stonnx.cli._console import Output
 from stonnx.cli._text import plural, seconds_text
 from stonnx.cli._texts import add_text_file, texts_of_file
+from stonnx.cli._variant_rows import VariantRows
 from stonnx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
             int8=args.int8,
             calibration_texts=texts,
             on_step=steps,
+            on_variant=VariantRows(steps),
             on_part=steps.part,
         )
     if output.json_mode:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from stonnx._extras import pip_line
 from stonnx.cli._console import Output
 from stonnx.cli._text import seconds_text
+from stonnx.cli._variant_rows import VariantRows
 from stonnx.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _convert(output: Output, source: Path, out: Path, *, keep: bool) -> tuple[Pa
 
     _title(output, 1, f"Convert to {out}")
     with output.steps() as steps:
-        conversion = convert(source, out, force=force, on_step=steps, on_part=steps.part)
+        conversion = convert(source, out, force=force, on_step=steps, on_part=steps.part, on_variant=VariantRows(steps))
     if not output.json_mode:
         from stonnx.cli._tables import file_rows, stages_text
 
@@ -179,8 +180,8 @@ def _verify(output: Output, artifact: Path, conversion: Conversion | None) -> Re
             return None
         from stonnx.verify import verify
 
-        with output.steps() as on_step:
-            report = verify(artifact, on_step=on_step)
+        with output.steps() as steps:
+            report = verify(artifact, on_step=steps, on_variant=VariantRows(steps))
     if not output.json_mode:
         from stonnx.cli._tables import print_verification
 

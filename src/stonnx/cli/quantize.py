@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stonnx.cli._console import Output
 from stonnx.cli._text import seconds_text
 from stonnx.cli._texts import add_text_file, texts_of_file
+from stonnx.cli._variant_rows import VariantRows
 
 if TYPE_CHECKING:
     from stonnx.compile import Quantization
@@ -51,7 +52,12 @@ def run(args: argparse.Namespace) -> int:
     output.say(f"Quantising {args.artifact}")
     with output.steps() as steps:
         result = quantize_artifact(
-            args.artifact, force=args.force, calibration_texts=texts, on_step=steps, on_part=steps.part
+            args.artifact,
+            force=args.force,
+            calibration_texts=texts,
+            on_step=steps,
+            on_part=steps.part,
+            on_variant=VariantRows(steps),
         )
     if output.json_mode:
         output.data(_to_json(result))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stonnx.cli._console import Output
 from stonnx.cli._exit import ExitCode
 from stonnx.cli._texts import add_text_file, texts_of_file
+from stonnx.cli._variant_rows import VariantRows
 
 if TYPE_CHECKING:
     from stonnx.verify import Report
@@ -19,8 +20,10 @@ Compare an artifact with the original model. Without --against, what the
 original gave when it was converted (vectors of texts, or scores of pairs), and
 the artifact carries, is compared with what this machine computes; no torch is
 needed. With --against, sentence-transformers runs the original model beside it
-(the extra "reference"). Every variant is held to the fidelity class that it
-promises; one that this machine cannot run is skipped.
+(the extra "reference"); what it gives is remembered on this machine, and used
+again as long as neither the model nor what runs it changes.
+Every variant is held to the fidelity class that it promises; one that this
+machine cannot run is skipped.
 A class is left only on evidence: a mean has to lie outside of it by two
 standard errors, so that chance in the texts does not decide.
 Exit code 5: a variant does not keep its class."""
@@ -44,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="labelled pairs for Spearman: three columns in .tsv (stdin too) or .csv, or .jsonl with s1, s2 and score",
     )
     parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="with --against, run the original model even where its results are remembered from an earlier run here",
+    )
+    parser.add_argument(
         "--no-record",
         dest="record",
         action="store_false",
@@ -63,9 +71,16 @@ def run(args: argparse.Namespace) -> int:
     texts = texts_of_file("--texts", args.texts, jsonl=args.jsonl)
     pairs = None if args.pairs is None else read_pairs(args.pairs)
     output.say(_what(args))
-    with output.steps() as on_step:
+    with output.steps() as steps:
         report = verify(
-            args.artifact, against=args.against, texts=texts, pairs=pairs, keep=args.record, on_step=on_step
+            args.artifact,
+            against=args.against,
+            texts=texts,
+            pairs=pairs,
+            keep=args.record,
+            fresh=args.fresh,
+            on_step=steps,
+            on_variant=VariantRows(steps),
         )
     if output.json_mode:
         output.data(report.to_json())

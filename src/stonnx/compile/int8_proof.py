@@ -12,7 +12,7 @@ from stonnx._steps import OnStep
 from stonnx.artifact import Artifact, Manifest, file_entry, write_manifest
 from stonnx.compile.verification import Verification
 from stonnx.errors import ArtifactError, VerificationError
-from stonnx.verify import Report, settle, verify
+from stonnx.verify import OnVariant, Report, settle, verify
 
 __all__ = ["prove_int8"]
 
@@ -21,7 +21,14 @@ _OF_THE_SOURCE = ("bare_folder", "position_cut", "remembered_from")
 """What a report says of the original model: a comparison with the goldens cannot say it anew."""
 
 
-def prove_int8(staging: Path, manifest: Manifest, added: frozenset[str], *, on_step: OnStep) -> Verification:
+def prove_int8(
+    staging: Path,
+    manifest: Manifest,
+    added: frozenset[str],
+    *,
+    on_step: OnStep,
+    on_variant: OnVariant | None = None,
+) -> Verification:
     """Measure every variant, give the added ones the class that they keep, and write what was found.
 
     One that keeps no class is left out. The others keep what they promise, and where they cannot run here, the figures
@@ -32,11 +39,12 @@ def prove_int8(staging: Path, manifest: Manifest, added: frozenset[str], *, on_s
         manifest: Its manifest, which is written there as well.
         added: Names of the variants that nobody has measured yet.
         on_step: Called with a short sentence before each step.
+        on_variant: Called with the report of each variant as soon as it is there.
 
     Raises:
         VerificationError: A variant that was there before does not keep its class here, or none of the added does.
     """
-    report = verify(Artifact.open(staging), on_step=on_step)
+    report = verify(Artifact.open(staging), on_step=on_step, on_variant=on_variant)
     before = [found for found in report.variants if found.name not in added]
     failures = "; ".join(f"{found.name}: {', '.join(found.failures)}" for found in before if not found.passed)
     if failures:

@@ -27,7 +27,7 @@ from stonnx.errors import ArtifactError, CheckpointError, UnsupportedModelError,
 from stonnx.graph import Blueprint, make_blueprint
 from stonnx.graph.architectures import read_architecture
 from stonnx.runtime.choice import read_choice
-from stonnx.verify import Report
+from stonnx.verify import OnVariant, Report
 
 __all__ = ["Quantization", "quantize_artifact"]
 
@@ -65,6 +65,7 @@ def quantize_artifact(
     calibration_texts: Sequence[str] | None = None,
     on_step: OnStep | None = None,
     on_part: OnPart | None = None,
+    on_variant: OnVariant | None = None,
 ) -> Quantization:
     """Add int8 variants to an artifact, in its place: the folder changes in one step, when all is done, or not at all.
 
@@ -81,6 +82,7 @@ def quantize_artifact(
         calibration_texts: Texts like those to be encoded or scored; None for shipped ones.
         on_step: Called with a short sentence before each step.
         on_part: Called with how many parts of such a step are done and how many there are, where it has parts.
+        on_variant: Called with the report of each variant as soon as it has been measured.
 
     Raises:
         ArtifactError: The artifact is damaged, or does not hold what its manifest says.
@@ -108,7 +110,7 @@ def quantize_artifact(
         report, notes = None, [*written.notes, *_what_else_changes(opened)]
         if manifest.verified:
             with clock.step("verify", "comparing with the original's results"):
-                found = prove_int8(staging, manifest, added, on_step=clock.tell.step)
+                found = prove_int8(staging, manifest, added, on_step=clock.tell.step, on_variant=on_variant)
             manifest, report = found.manifest, found.report
             notes += report.notes
         else:

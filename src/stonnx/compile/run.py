@@ -19,7 +19,7 @@ from stonnx.compile.target import artifact_staging, check_target
 from stonnx.compile.verification import Unverified, verify_staging, why_not
 from stonnx.compile.workspace import open_workspace
 from stonnx.graph import make_blueprint
-from stonnx.verify import Report
+from stonnx.verify import OnVariant, Report
 
 __all__ = ["Conversion", "convert"]
 
@@ -57,6 +57,7 @@ def convert(  # noqa: PLR0913 - each answers a question of its own, and may be l
     calibration_texts: Sequence[str] | None = None,
     on_step: OnStep | None = None,
     on_part: OnPart | None = None,
+    on_variant: OnVariant | None = None,
 ) -> Conversion:
     """Convert a Sentence Transformers model, or a cross-encoder, to an artifact.
 
@@ -75,6 +76,7 @@ def convert(  # noqa: PLR0913 - each answers a question of its own, and may be l
         calibration_texts: For int8, texts like those to be encoded or scored; None for shipped ones.
         on_step: Called with a short sentence before each step.
         on_part: Called with how many parts of such a step are done and how many there are, where it has parts.
+        on_variant: Called with the report of each variant as soon as it has been verified.
 
     Raises:
         UsageError: ``out`` exists and ``force`` is False; it holds what stonnx did not write; it is the source,
@@ -114,7 +116,7 @@ def convert(  # noqa: PLR0913 - each answers a question of its own, and may be l
         more: tuple[str, ...] = ()
         if unverified is None:
             with clock.step("verify", "verifying against sentence-transformers"):
-                found = verify_staging(folder.path, staging, manifest, on_step=clock.tell.step)
+                found = verify_staging(folder.path, staging, manifest, on_step=clock.tell.step, on_variant=on_variant)
             manifest, report, more = found.manifest, found.report, found.report.notes
         else:
             manifest = replace(manifest, files=file_entries(staging))

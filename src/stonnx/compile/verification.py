@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stonnx._extras import available
 from stonnx._steps import OnStep
 from stonnx.artifact import Artifact, Manifest, file_entries, write_goldens, write_manifest
+from stonnx.artifact.seen_files import SeenFiles
 from stonnx.errors import VerificationError
 from stonnx.reference import reference_available
-from stonnx.verify import Report, record_verification, run_original, settle
+from stonnx.verify import OnVariant, Report, record_verification, run_original, settle
 from stonnx.verify import verify as run_verification
 
 __all__ = ["Unverified", "Verification", "verify_staging", "why_not"]
@@ -49,7 +51,9 @@ def why_not(*, verify: bool) -> Unverified | None:
     return None
 
 
-def verify_staging(source: Path, staging: Path, manifest: Manifest, *, on_step: OnStep) -> Verification:
+def verify_staging(
+    source: Path, staging: Path, manifest: Manifest, *, on_step: OnStep, on_variant: OnVariant | None = None
+) -> Verification:
     """Store the goldens, measure the variants, and write what was found.
 
     A float32 variant that is not the original ends the conversion. One in another arithmetic (int8, bfloat16) gets
@@ -60,16 +64,27 @@ def verify_staging(source: Path, staging: Path, manifest: Manifest, *, on_step: 
         staging: The folder that becomes the artifact.
         manifest: Its manifest so far.
         on_step: Called with a short sentence before each step.
+        on_variant: Called with the report of each variant as soon as it is there.
 
     Raises:
         VerificationError: A bound was not kept.
     """
-    original = run_original(source, kind=manifest.kind)
+    seen = SeenFiles()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="stonnx-hash") as pool:
+        hashed = pool.submit(file_entries, staging, seen=seen)  # beside the imports of torch, which need one core
+        original = run_original(source, kind=manifest.kind, on_step=on_step)
+        hashed.result()
     write_goldens(staging, original.goldens)
-    manifest = replace(manifest, files=file_entries(staging))
+    manifest = replace(manifest, files=file_entries(staging, seen=seen))
     write_manifest(staging, manifest)
-    report = run_verification(Artifact.open(staging), on_step=on_step)
-    told = replace(report, bare_folder=original.bare_folder, position_cut=original.position_cut, recorded=True)
+    report = run_verification(Artifact.open(staging).remembering(seen), on_step=on_step, on_variant=on_variant)
+    told = replace(
+        report,
+        bare_folder=original.bare_folder,
+        position_cut=original.position_cut,
+        remembered_from=original.remembered_from,
+        recorded=True,
+    )
     settled = settle(told, manifest)
     report = settled.report
     if not report.passed:

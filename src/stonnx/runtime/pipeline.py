@@ -137,7 +137,7 @@ class Pipeline:
             opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
         check_kind(opened, kind)
         # Other processes, and this one after a change of folder, must find it again.
-        opened = Artifact(opened.path.absolute(), opened.manifest)
+        opened = replace(opened, path=opened.path.absolute())
         name, tuned = (settings.variant, None) if settings.variant != "auto" else _tuned(opened)
         run = run_settings(
             threads=settings.threads, streams=settings.streams, batch_tokens=settings.batch_tokens, tuned=tuned

@@ -32,7 +32,7 @@ from stonnx.verify.report import (
     Tolerance,
     VariantReport,
 )
-from stonnx.verify.run import verify
+from stonnx.verify.run import OnVariant, verify
 from stonnx.verify.settle import Settled, given_class, settle
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "AnyVariantReport",
     "BareFolder",
     "LabelledPair",
+    "OnVariant",
     "Original",
     "OriginalReranker",
     "Report",

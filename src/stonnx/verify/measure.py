@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from stonnx.verify.certainty import broken_bounds, is_sure, settled_class
 from stonnx.verify.metrics import Comparison, compare, cosines, spearman, unit_rows
 from stonnx.verify.pairs import LabelledPair
 from stonnx.verify.report import CLASS_BATCH_DIFF, Tolerance, VariantReport
+from stonnx.verify.sample import alone_sample
 
 __all__ = ["measure_variant", "pair_cosines"]
 
@@ -78,8 +80,9 @@ def pair_cosines(
 
 def _batch_diff(encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
     """Largest difference between a text's vector alone and in the batch, on unit-length vectors."""
-    chosen = list(range(0, len(texts), _ALONE_EVERY))
-    alone = np.stack([encoder.encode(texts[index]) for index in chosen])
+    chosen = alone_sample(texts, every=_ALONE_EVERY)
+    with ThreadPoolExecutor(encoder.streams, thread_name_prefix="stonnx-alone") as pool:  # each in a run of its own
+        alone = np.stack(list(pool.map(encoder.encode, [texts[index] for index in chosen])))
     return float(np.abs(unit_rows(alone) - unit_rows(vectors[chosen])).max())
 
 

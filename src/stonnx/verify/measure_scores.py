@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from stonnx.verify.certainty import broken_bounds, is_sure, settled_class
 from stonnx.verify.metrics import spearman
 from stonnx.verify.pairs import LabelledPair
 from stonnx.verify.report import SCORE_BATCH_DIFF, ScoreTolerance, ScoreVariantReport
+from stonnx.verify.sample import alone_sample
 from stonnx.verify.score_metrics import ScoreComparison, compare_scores, log_odds
 
 __all__ = ["measure_scores", "pair_log_odds"]
@@ -49,8 +51,9 @@ def measure_scores(
     logits = _logits(reranker, goldens.pairs)
     queries = [query for query, _ in goldens.pairs]
     compared = compare_scores(logits, goldens.logits, queries, activation=activation)
-    some = list(range(0, len(goldens.pairs), _ALONE_EVERY))
-    alone = np.concatenate([_logits(reranker, [goldens.pairs[index]]) for index in some])
+    some = alone_sample([first + second for first, second in goldens.pairs], every=_ALONE_EVERY)
+    with ThreadPoolExecutor(reranker.streams, thread_name_prefix="stonnx-alone") as pool:  # each in a run of its own
+        alone = np.concatenate(list(pool.map(lambda index: _logits(reranker, [goldens.pairs[index]]), some)))
     scores = _rows(reranker.predict([goldens.pairs[index] for index in some]), len(some))
     batch_diff = _relative_diff(alone, logits[some])
     score_diff = _relative_diff(scores, goldens.scores[some])

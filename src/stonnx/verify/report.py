@@ -164,6 +164,8 @@ class Report:
         notes: What was decided about variants while they were recorded, one sentence each.
         recorded: Whether the artifact was marked as verified because of this report.
         kind: What the model makes.
+        remembered_from: When the original ran, UTC, ISO 8601, where its results were remembered from then; None where
+            it ran for this report, and of goldens.
     """
 
     reference: dict[str, str]
@@ -177,6 +179,7 @@ class Report:
     notes: tuple[str, ...] = ()
     recorded: bool = False
     kind: Kind = "embedding"
+    remembered_from: str | None = None
 
     @property
     def passed(self) -> bool:

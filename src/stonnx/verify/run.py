@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,28 +15,34 @@ from stonnx.runtime import usable_cores
 from stonnx.runtime.loading import why_not_here
 from stonnx.verify.pairs import LabelledPair
 from stonnx.verify.record import record_verification
-from stonnx.verify.report import Report, SkippedVariant
+from stonnx.verify.report import AnyVariantReport, Report, SkippedVariant
 from stonnx.verify.settle import settle
 from stonnx.verify.targets import Target, golden_target, original_target
 
-__all__ = ["verify"]
+__all__ = ["OnVariant", "verify"]
+
+OnVariant = Callable[[AnyVariantReport], None]
+"""Called with what was measured of a variant, while others are still to come."""
 
 _LOG = logging.getLogger("stonnx")
 
 
-def verify(
+def verify(  # noqa: PLR0913 - each answers a question of its own, and may be left out
     artifact: Artifact | str | Path,
     *,
     against: str | Path | None = None,
     texts: Sequence[str] | None = None,
     pairs: Sequence[LabelledPair] | None = None,
     keep: bool = False,
+    fresh: bool = False,
     on_step: OnStep | None = None,
+    on_variant: OnVariant | None = None,
 ) -> Report:
     """Measure every variant that this machine can run, and hold it to the fidelity class that it promises.
 
     Without ``against`` what the original model gave at convert time (the goldens: vectors of texts, or scores of
-    pairs) is the reference, and torch is not needed. With it, sentence-transformers runs now.
+    pairs) is the reference, and torch is not needed. With it, sentence-transformers runs, once for a model and a
+    machine: what it gave for the probes is remembered (``stonnx.verify.remembered``).
 
     Args:
         artifact: The artifact, or its folder.
@@ -46,7 +52,9 @@ def verify(
         keep: Record a verification against the original in an artifact that is unverified, if it passes: the goldens,
             the figures, and that it is verified. As while converting, variants that are not float32 get the class that
             they keep, and those that keep none are taken out. Not with ``texts``, which belong to the user.
+        fresh: Run the original even if its results are remembered.
         on_step: Called with a short sentence before each step.
+        on_variant: Called with the report of each variant as soon as it is there.
 
     Raises:
         ArtifactError: The artifact is damaged.
@@ -57,14 +65,17 @@ def verify(
     """
     step = on_step or silent
     opened = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
+    opened = opened if opened.seen else opened.remembering()
     step("checking the files")
     opened.check_files()
-    target = _target(opened, against, tuple(texts or ()), tuple(pairs or ()), step)
+    target = _target(opened, against, tuple(texts or ()), tuple(pairs or ()), fresh=fresh, step=step)
     runnable, skipped = _sorted_out(opened.manifest.variants)
     reports = []
     for variant in runnable:
         step(f"running the variant {variant.name}")
         reports.append(target.measure(opened, variant))
+        if on_variant is not None:
+            on_variant(reports[-1])
     report = Report(
         reference=dict(target.goldens.reference),
         compared_with="goldens" if against is None else "original",
@@ -75,6 +86,7 @@ def verify(
         bare_folder=target.bare_folder,
         position_cut=target.position_cut,
         kind=opened.manifest.kind,
+        remembered_from=target.remembered_from,
     )
     if keep and against is not None and not texts and _is_open(opened, report):
         return _recorded(opened, target.goldens, report)
@@ -122,11 +134,12 @@ def _target(
     against: str | Path | None,
     texts: tuple[str, ...],
     pairs: tuple[LabelledPair, ...],
+    *,
+    fresh: bool,
     step: OnStep,
 ) -> Target:
     if against is not None:
-        step("running the original model")
-        return original_target(artifact, against, texts=texts, pairs=pairs)
+        return original_target(artifact, against, texts=texts, pairs=pairs, fresh=fresh, on_step=step)
     if texts:
         raise UsageError(
             "Texts of your own need the original model to compare with.",
