@@ -103,6 +103,20 @@ def test_a_person_sees_the_frontier_in_eighty_columns(fake_tune, artifact, capsy
     assert (options.fidelity, options.aim, options.seconds) == ("high", "throughput", 60.0)
 
 
+def test_the_default_is_told_and_kept_as_what_fits_each_call(fake_tune, artifact, capsys, monkeypatch):
+    monkeypatch.setattr("stonnx.runtime.choice.usable_cores", lambda: 2)
+    settings = RunSettings(threads=2, streams=2, batch_tokens=1024, by_call=True)
+    rows = tuple(replace(row, settings=settings) for row in fake_tune.report.rows)
+    fake_tune.report = replace(fake_tune.report, rows=rows)
+    assert main(["tune", artifact]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Chose portable, 2 threads by call, batches of 1,024 tokens" in text
+    assert text.count(" by call 1,024 ") == 3
+    assert read_choice(Artifact.open(artifact)).settings == settings
+    assert main(["info", artifact]) == 0
+    assert 'variant "auto" is portable here, 2 threads by call,' in " ".join(capsys.readouterr().out.split())
+
+
 def test_options_are_passed_on_and_a_dry_run_writes_nothing(fake_tune, artifact, capsys):
     Path("t.txt").write_text("one\ntwo\n", encoding="utf-8")
     words = ["--texts", "t.txt", "--fidelity", "balanced", "--latency", "--seconds", "7.5", "--dry-run"]

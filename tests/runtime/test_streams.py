@@ -26,7 +26,23 @@ def settings(threads=None, streams=None, batch_tokens=None, tuned=None):
 
 
 def test_static_settings():
-    assert settings() == RunSettings(threads=usable_cores(), streams=1, batch_tokens=DEFAULT_BATCH_TOKENS)
+    cores = usable_cores()
+    assert settings() == RunSettings(threads=cores, streams=cores, batch_tokens=DEFAULT_BATCH_TOKENS, by_call=cores > 1)
+
+
+def test_one_thread_leaves_nothing_to_choose():
+    assert settings(threads=1) == RunSettings(threads=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"), [({"threads": 4}, "4 threads by call"), ({"threads": 4, "streams": 2}, "2 x 2 threads")]
+)
+def test_what_people_read_of_settings(given, text):
+    assert settings(**given).runs_text == text
+
+
+def test_a_run_by_call_may_have_all_threads():
+    assert settings(threads=7).threads_per_run == 7
 
 
 @pytest.mark.parametrize(
@@ -34,7 +50,7 @@ def test_static_settings():
     [
         ({}, TUNED),
         ({"batch_tokens": 99}, RunSettings(threads=6, streams=3, batch_tokens=99)),
-        ({"threads": 2}, RunSettings(threads=2, streams=1, batch_tokens=512)),
+        ({"threads": 2}, RunSettings(threads=2, streams=2, batch_tokens=512, by_call=True)),
         ({"threads": np.int64(8), "streams": 4}, RunSettings(threads=8, streams=4, batch_tokens=512)),
         ({"streams": 1}, RunSettings(threads=usable_cores(), streams=1, batch_tokens=512)),
     ],
@@ -319,7 +335,8 @@ def test_windows_do_not_show_in_streams(fake_encoder, monkeypatch, streams):
 
 def test_auto_takes_what_was_tuned_and_explicit_arguments_win(make_artifact, monkeypatch):
     pytest.importorskip("onnxruntime")
-    tuned = SimpleNamespace(variant="portable", threads=2, streams=2, batch_tokens=77)
+    settings = RunSettings(threads=2, streams=2, batch_tokens=77)
+    tuned = SimpleNamespace(variant="portable", settings=settings)
     monkeypatch.setattr("stonnx.runtime.choice.read_choice", lambda artifact: tuned)
     artifact = make_artifact()
 

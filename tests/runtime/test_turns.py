@@ -105,7 +105,7 @@ def test_one_who_is_interrupted_while_waiting_passes_the_turn_on(monkeypatch, ha
         turns.__enter__()
     if not handed_over:
         turns.__exit__()
-    assert (turns._taken, len(turns._waiting)) == (False, 0)
+    assert (turns._free, len(turns._waiting)) == (1, 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

@@ -20,24 +20,29 @@ SHORT_PROBES = tuple(text for text in probe_texts() if len(text) < 100)[:24]
 TEXTS = tuple(f"text number {number} {'word ' * (number % 7)}" for number in range(40))
 
 
+def streams_of(settings):
+    """Streams that were asked for; None where each call has what fits it."""
+    return None if settings.by_call else settings.streams
+
+
 @dataclass
 class World:
     """Simulated seconds: a text costs what its variant, streams and budget say; ``noise`` spoils vectors by variant."""
 
     cost: dict[str, float] = field(default_factory=lambda: {"fp32": 0.010, "portable": 0.020})
-    per_streams: dict[int, float] = field(default_factory=dict)
+    per_streams: dict[int | None, float] = field(default_factory=dict)
     per_budget: dict[int, float] = field(default_factory=dict)
     noise: dict[str, float] = field(default_factory=dict)
     failing: set[object] = field(default_factory=set)
     now: float = 0.0
-    loads: Counter[tuple[str, int, int]] = field(default_factory=Counter)
+    loads: Counter[tuple[str, int, int | None]] = field(default_factory=Counter)
     runs: Counter[str] = field(default_factory=Counter)
 
     def clock(self) -> float:
         return self.now
 
     def seconds(self, encoder: Encoder, budget: int | None) -> float:
-        factor = self.per_streams.get(encoder.streams, 1.0)
+        factor = self.per_streams.get(streams_of(encoder.settings), 1.0)
         return self.cost[encoder.variant.name] * factor * self.per_budget.get(budget or encoder.batch_tokens, 1.0)
 
 
@@ -55,13 +60,13 @@ def world(monkeypatch, tmp_path, known):
 
     def loading(cls, artifact, **options):
         encoder = load(cls, artifact, **options)
-        made.loads[encoder.variant.name, encoder.threads, encoder.streams] += 1
+        made.loads[encoder.variant.name, encoder.threads, streams_of(encoder.settings)] += 1
         return encoder
 
     def encoding(self, texts, *, batch_tokens=None, **options):
         name = self.variant.name
         made.runs[name] += 1
-        if {name, (name, self.streams)} & made.failing:
+        if {name, (name, streams_of(self.settings))} & made.failing:
             from stonnx.errors import RunError
 
             raise RunError("The engine gave up.")

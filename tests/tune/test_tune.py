@@ -11,7 +11,7 @@ from stonnx.artifact import Artifact, write_manifest
 from stonnx.errors import ArtifactError, MissingExtraError, RunError, UsageError
 from stonnx.runtime.choice import read_choice, write_choice
 from stonnx.tune import TuneOptions, tune
-from tests.tune.conftest import TEXTS
+from tests.tune.conftest import TEXTS, streams_of
 
 
 def run(artifact, world, **options):
@@ -23,7 +23,9 @@ def picked(report):
 
 
 def speeds(report):
-    return {(row.variant, row.settings.streams, row.settings.batch_tokens): row.texts_per_second for row in report.rows}
+    return {
+        (row.variant, streams_of(row.settings), row.settings.batch_tokens): row.texts_per_second for row in report.rows
+    }
 
 
 def test_on_a_real_engine_and_clock(artifact):
@@ -84,7 +86,7 @@ def test_streams_and_budgets_are_tried_for_what_could_win(artifact, fast_world):
 def test_latency_tries_fewer_threads_and_no_budgets(artifact, fast_world):
     report = run(artifact, fast_world, aim="latency")
     assert {row.settings.batch_tokens for row in report.rows} == {report.rows[0].settings.batch_tokens}
-    assert {row.settings.streams for row in report.rows} == {1}
+    assert {streams_of(row.settings) for row in report.rows} == {None, 1}
     assert ("fast", 1) in {(row.variant, row.settings.threads) for row in report.rows}
     assert picked(report).settings.threads == 2  # no faster with one
     assert report.choice().aim == "latency"
@@ -101,6 +103,14 @@ def test_the_frontier(artifact, fast_world):
     names = {(report.rows[index].variant, report.rows[index].ratio) for index in report.on_frontier}
     assert {name for name, _ in names} == {"fp32", "fast"}
     assert all(report.rows[index].variant != "portable" for index in report.on_frontier)
+
+
+def test_the_default_can_be_chosen(artifact, fast_world):
+    fast_world.per_streams = {2: 3.0}  # threads of ONNX Runtime's own would be slower
+    choice = run(artifact, fast_world).choice()
+    assert (choice.streams, choice.settings.by_call, choice.settings.streams) == (None, True, 2)
+    write_choice(artifact, choice)
+    assert read_choice(artifact) == choice
 
 
 def test_the_choice_is_written_for_auto(artifact, fast_world):
@@ -126,7 +136,7 @@ def test_what_cannot_run_or_fails_is_told(artifact, fast_world, monkeypatch):
 def test_settings_that_fail_are_left_out(artifact, fast_world):
     fast_world.failing = {("fast", 2)}
     report = run(artifact, fast_world)
-    assert (picked(report).variant, picked(report).settings.streams) == ("fast", 1)
+    assert (picked(report).variant, streams_of(picked(report).settings)) == ("fast", None)
     assert [skipped.name for skipped in report.skipped] == ["fast, 2 x 1 threads"]
 
 
@@ -196,7 +206,7 @@ def test_too_few_seconds_are_told_with_how_many_it_takes(artifact, fast_world, c
     """Every variant is measured, other settings are not; it takes about as long as was said."""
     report = run(artifact, fast_world, seconds=1.0)
     assert {row.variant for row in report.rows} == {"fp32", "portable", "fast"}
-    assert {row.settings.streams for row in report.rows} == {1}
+    assert {streams_of(row.settings) for row in report.rows} == {None}
     assert [skipped.reason for skipped in report.skipped] == ["no time was left"]
     assert "1 s are too few: these variants take about" in caplog.text
     assert report.least_seconds > 1
@@ -209,7 +219,7 @@ def test_the_seconds_are_kept_where_they_suffice(artifact, fast_world, caplog):
     report = run(artifact, fast_world, seconds=3 * least)
     assert "too few" not in caplog.text
     assert report.seconds <= 3.3 * least
-    assert {row.settings.streams for row in report.rows} == {1, 2}
+    assert {streams_of(row.settings) for row in report.rows} == {None, 2}
 
 
 def test_a_class_does_not_hang_on_chance(artifact, fast_world):

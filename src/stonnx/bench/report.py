@@ -73,7 +73,7 @@ class BenchReport:
         machine: As ``stonnx.machine.describe_machine``, without the versions.
         versions: Library versions by name.
         threads: Threads of either side.
-        streams: Engine runs at a time on side a, which share the threads.
+        streams: The most engine runs at a time on side a, which share the threads.
         artifact: The artifact's folder.
         variant: The variant of side a.
         against: The original model on side b; None where b is the portable graph.

@@ -53,7 +53,7 @@ class Sides:
         b: The other side.
         variant: What ran on side a.
         threads: Threads of either side.
-        streams: Engine runs at a time on side a.
+        streams: The most engine runs at a time on side a.
     """
 
     a: Side

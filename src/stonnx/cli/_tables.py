@@ -142,8 +142,8 @@ def print_machine_fit(output: Output, artifact: Artifact) -> None:
         output.text("Not tuned for this machine; 'stonnx tune' finds the fastest settings.")
         return
     output.text(
-        f'Tuned for this machine: variant "auto" is {choice.variant} here, {choice.streams} x '
-        f"{choice.threads // choice.streams} threads, batches of {choice.batch_tokens:,} tokens "
+        f'Tuned for this machine: variant "auto" is {choice.variant} here, {choice.settings.runs_text}, '
+        f"batches of {choice.batch_tokens:,} tokens "
         f"(class {choice.fidelity}, {choice.aim}, {choice.tuned_at})."
     )
 
@@ -321,7 +321,7 @@ def _agreement_row(report: BenchReport) -> tuple[str, str]:
 
 
 def _streams_text(streams: int) -> str:
-    return f"; {streams} engine runs at a time for stonnx" if streams > 1 else ""
+    return f"; up to {streams} engine runs at a time for stonnx" if streams > 1 else ""
 
 
 def _protocol_rows(protocol: ProtocolResult) -> list[tuple[str, list[str]]]:

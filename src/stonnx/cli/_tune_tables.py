@@ -36,7 +36,7 @@ def print_tuning(output: Output, report: TuneReport) -> None:
         [
             ("engines", _engines_text(firsts)),
             ("marks", f"→ the pick; * no other row is both faster and closer; class {wanted.fidelity} was wanted"),
-            ("streams", "engine runs at a time x threads of each"),
+            ("streams", "engine runs at a time x threads of each; by call: the threads go to one run, or to several"),
             ("faster", f"times {report.rows[0].variant} with default settings, by turns, median of the rounds"),
             ("measured", _measured_text(report)),
             ("took", _took_text(report)),
@@ -74,7 +74,7 @@ def _speed_cells(report: TuneReport, index: int) -> list[str]:
     return [
         mark,
         row.variant,
-        f"{row.settings.streams} x {row.settings.threads_per_run}",
+        "by call" if row.settings.by_call else f"{row.settings.streams} x {row.settings.threads_per_run}",
         f"{row.settings.batch_tokens:,}",
         three_digits(row.texts_per_second),
         f"{ratio_text(row.ratio)} x",

@@ -116,8 +116,7 @@ def _print(output: Output, report: TuneReport, path: Path | None) -> None:
         output.text("'stonnx verify' says what is wrong with each.")
         return
     row = report.rows[report.picked]
-    streams, threads = row.settings.streams, row.settings.threads_per_run
-    chosen = f"{row.variant}, {streams} x {threads} threads, batches of {row.settings.batch_tokens:,} tokens"
+    chosen = f"{row.variant}, {row.settings.runs_text}, batches of {row.settings.batch_tokens:,} tokens"
     if path is None:
         output.text(f"Would choose {chosen}. Nothing was written (--dry-run).")
     else:

@@ -23,6 +23,7 @@ from stonnx.errors import ArtifactError, RunError, StonnxError
 from stonnx.machine import cpu_features, cpu_name, installed_versions
 from stonnx.runtime.cores import usable_cores
 from stonnx.runtime.loading import why_not_here
+from stonnx.runtime.streams import RunSettings
 
 __all__ = ["Choice", "machine_facts", "machine_key", "read_choice", "write_choice"]
 
@@ -40,7 +41,7 @@ class Choice:
     Attributes:
         variant: Name of the variant.
         threads: Threads of all engine runs together.
-        streams: Engine runs at a time, each with ``threads // streams`` threads.
+        streams: Engine runs at a time, each with ``threads // streams`` threads; None for what fits each call.
         batch_tokens: Rows times longest row of one engine run.
         fidelity: The class that was asked for; the variant keeps it on this machine.
         aim: What was to be fast: many texts, or one.
@@ -51,13 +52,23 @@ class Choice:
 
     variant: str
     threads: int
-    streams: int
+    streams: int | None
     batch_tokens: int
     fidelity: Literal["lossless", "high", "balanced"]
     aim: Literal["throughput", "latency"]
     texts_per_second: float
     latency_ms: float
     tuned_at: str
+
+    @property
+    def settings(self) -> RunSettings:
+        """How batches are run."""
+        return RunSettings(
+            threads=self.threads,
+            streams=self.streams or self.threads,
+            batch_tokens=self.batch_tokens,
+            by_call=self.streams is None,
+        )
 
 
 def machine_facts(artifact: Artifact) -> dict[str, object]:
@@ -182,7 +193,7 @@ def _check_values(made: Mapping[str, object], *, cores: int) -> None:
     checks = {
         "variant": isinstance(made["variant"], str),
         "threads": _whole(threads, cores),
-        "streams": _whole(made["streams"], threads),
+        "streams": made["streams"] is None or _whole(made["streams"], threads),
         "batch_tokens": _whole(made["batch_tokens"], _MAX_BATCH_TOKENS),
         "fidelity": isinstance(made["fidelity"], str) and made["fidelity"] in BOUNDS,
         "aim": isinstance(made["aim"], str) and made["aim"] in ("throughput", "latency"),

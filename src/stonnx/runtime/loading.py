@@ -98,8 +98,16 @@ def _this_cpu() -> str:
     return f"this one has {features}" if features else "the system does not tell what this one has"
 
 
-def open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple[Engine, TextTokenizer]:
+def open_checked(
+    artifact: Artifact, variant: Variant, *, threads: int, shared: bool = False
+) -> tuple[Engine, TextTokenizer]:
     """Open the engine and the tokenizer while the hashes of their files are computed.
+
+    Args:
+        artifact: Where the files lie.
+        variant: One of its variants.
+        threads: Threads that one run may use.
+        shared: Let runs that come together share these threads, where the engine can.
 
     Raises:
         ArtifactError: A file was changed or is damaged.
@@ -109,10 +117,10 @@ def open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple
     """
     with naming_shortages():
         check_threads_start(threads)
-        return _open_checked(artifact, variant, threads=threads)
+        return _open_checked(artifact, variant, threads=threads, shared=shared)
 
 
-def _open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tuple[Engine, TextTokenizer]:
+def _open_checked(artifact: Artifact, variant: Variant, *, threads: int, shared: bool) -> tuple[Engine, TextTokenizer]:
     if (unknown := _not_in_this_version(variant)) is not None:
         raise UnsupportedModelError(
             f"The variant {variant.name!r} cannot run: {unknown}.",
@@ -131,7 +139,7 @@ def _open_checked(artifact: Artifact, variant: Variant, *, threads: int) -> tupl
         # Hashing releases the interpreter lock, and so does ONNX Runtime while it reads the same files.
         hashes = pool.submit(artifact.check_files, names)
         try:
-            engine = open_engine(variant, artifact, threads=threads)
+            engine = open_engine(variant, artifact, threads=threads, shared=shared)
             tokenizer = _tokenizer(artifact, variant)
         except StonnxError:
             hashes.result()  # a changed file explains the failure better, so it is raised instead

@@ -18,6 +18,7 @@ from stonnx.artifact.manifest import Kind, Variant
 from stonnx.runtime.engines.base import Engine
 from stonnx.runtime.inputs import positive_int, resolve_prompt
 from stonnx.runtime.pipeline import LoadSettings, Pipeline
+from stonnx.runtime.streams import RunSettings
 
 __all__ = ["OpenedModel"]
 
@@ -57,8 +58,8 @@ class OpenedModel:
                 static rules. An engine that was asked for and is missing is an error, never replaced by another one.
             threads: Threads of all engine runs together; None for the tuned number (with ``"auto"``), or else
                 the cores that this process may use.
-            streams: Engine runs at a time, each with ``threads // streams`` threads; None for the tuned number,
-                or else one. More streams suit many texts, one stream suits one text.
+            streams: Engine runs at a time, each with ``threads // streams`` threads; None for the tuned number, or
+                else what is quicker for each call: one run with all threads, or several that share them.
             batch_tokens: Rows times longest row of one engine run; None for the tuned number, or else a default
                 that suits CPUs.
 
@@ -96,8 +97,13 @@ class OpenedModel:
 
     @property
     def streams(self) -> int:
-        """Engine runs at a time; each has ``threads // streams`` threads."""
+        """The most engine runs at a time; a number that was asked for is that of every call."""
         return self._pipeline.settings.streams
+
+    @property
+    def settings(self) -> RunSettings:
+        """How batches are run: threads, streams, budget, and whether each call has what is quicker for it."""
+        return self._pipeline.settings
 
     @property
     def batch_tokens(self) -> int:

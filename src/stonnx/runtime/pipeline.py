@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -28,6 +30,7 @@ from stonnx.errors import ArtifactError, UsageError
 from stonnx.runtime.batching import plan_rows
 from stonnx.runtime.engines.base import Engine
 from stonnx.runtime.feeds import ONE_PROMPT_LENGTH, PROMPT_LENGTHS, make_feeds
+from stonnx.runtime.fitting import Batches, Planned, Way, costs_of, fit_plan
 from stonnx.runtime.forks import tell_after_fork
 from stonnx.runtime.kinds import check_kind, runner_of
 from stonnx.runtime.loading import choose_variant, open_checked
@@ -63,6 +66,7 @@ class _Job(NamedTuple):
     rows: TokenRows
     chosen: NDArray[np.int64]
     start: int
+    way: Way
 
 
 class LoadSettings(NamedTuple):
@@ -71,7 +75,7 @@ class LoadSettings(NamedTuple):
     Attributes:
         variant: Name of a variant, or ``"auto"``.
         threads: Threads of all engine runs together.
-        streams: Engine runs at a time.
+        streams: Engine runs at a time; None lets each call have what is quicker for it.
         batch_tokens: Rows times longest row of one engine run.
     """
 
@@ -91,7 +95,8 @@ class Pipeline:
         variant: One of its variants.
         engine: Runs the variant's graph; closed with the pipeline.
         tokenizer: The artifact's tokenizer.
-        settings: How batches are run; the engine was opened for its ``threads_per_run``.
+        settings: How batches are run; the engine was opened for its ``threads_per_run``. What fits each call needs an
+            engine whose runs share its threads; with another one, there is one run at a time.
     """
 
     def __init__(
@@ -107,6 +112,8 @@ class Pipeline:
         self.variant = variant
         self.engine = engine
         self.tokenizer = tokenizer
+        if settings.by_call and not engine.shares_threads:
+            settings = replace(settings, streams=1, by_call=False)
         self.settings = settings
         self._runner = runner_of(artifact.manifest.kind)
         self._dimensions = {output.name: output.dimension for output in artifact.manifest.outputs}
@@ -143,7 +150,7 @@ class Pipeline:
             threads=settings.threads, streams=settings.streams, batch_tokens=settings.batch_tokens, tuned=tuned
         )
         chosen = choose_variant(opened, name)
-        engine, tokenizer = open_checked(opened, chosen, threads=run.threads_per_run)
+        engine, tokenizer = open_checked(opened, chosen, threads=run.threads_per_run, shared=run.by_call)
         return cls(opened, variant=chosen, engine=engine, tokenizer=tokenizer, settings=run)
 
     def check_open(self) -> None:
@@ -228,25 +235,43 @@ class Pipeline:
 
     def _results(self, run: Callable[[_Job], Result], jobs: Generator[_Job]) -> Generator[Result]:
         # Closed when something fails, not when the exception's traceback is let go.
-        with closing(jobs), closing(self._workers.run(run, jobs)) as results:
-            yield from results
+        with closing(jobs):
+            for way, group in groupby(jobs, key=attrgetter("way")):
+                with closing(self._run_group(run, group, way)) as results:
+                    yield from results
+
+    def _run_group(self, run: Callable[[_Job], Result], jobs: Iterator[_Job], way: Way) -> Generator[Result]:
+        if way == "side by side":
+            return self._workers.run(run, jobs)
+        return self._workers.run_here(run, jobs, alone=way == "alone")
 
     def _jobs(self, windows: Iterable[TokenRows], *, batch_tokens: int) -> Generator[_Job]:
         """The engine runs for some windows."""
         start = truncated = 0
         for rows in windows:
             truncated += rows.truncated
-            plan = plan_rows(
+            plan = self._planned(rows, batch_tokens)
+            for index, _ in plan.batches:
+                yield _Job(rows, index, start, plan.way)
+            start += len(rows)
+        self._count_truncated(truncated, start)
+
+    def _planned(self, rows: TokenRows, batch_tokens: int) -> Planned:
+        """The engine runs for a window, and how they are run."""
+
+        def make(streams: int) -> Batches:
+            batches = plan_rows(
                 rows,
                 batch_tokens=batch_tokens,
                 equal_lengths=self.variant.graph.layout == "equal_lengths",
-                streams=self.settings.streams,
+                streams=streams,
                 one_prompt_length=ONE_PROMPT_LENGTH in self.variant.graph.inputs,
             )
-            for index in plan:
-                yield _Job(rows, index, start)
-            start += len(rows)
-        self._count_truncated(truncated, start)
+            return [(batch, len(batch) * int(rows.lengths[batch].max())) for batch in batches]
+
+        if self.settings.by_call:
+            return fit_plan(make, threads=self.settings.threads, costs=costs_of(self.variant.precision))
+        return Planned(make(self.settings.streams), "side by side")
 
     def _run_job(self, outputs: tuple[str, ...], job: _Job) -> Result:
         spec = self.artifact.manifest.tower.tokenizer
@@ -273,8 +298,10 @@ class Pipeline:
         if self.engine.lost_in_fork:
             with self._open_lock:
                 if self.engine.lost_in_fork:
-                    threads = self.settings.threads_per_run
-                    self.engine, _ = open_checked(self.artifact, self.variant, threads=threads)
+                    run = self.settings
+                    self.engine, _ = open_checked(
+                        self.artifact, self.variant, threads=run.threads_per_run, shared=run.by_call
+                    )
 
     def _count_truncated(self, truncated: int, items: int) -> None:
         if not truncated:
@@ -298,8 +325,9 @@ class Pipeline:
             closed = closed_error(self._runner.class_name)
             raise UsageError(f"{closed.message[:-1]}, so it cannot be pickled.", hint=closed.hint)
         run = self.settings
+        streams = None if run.by_call else run.streams
         settings = LoadSettings(
-            variant=self.variant.name, threads=run.threads, streams=run.streams, batch_tokens=run.batch_tokens
+            variant=self.variant.name, threads=run.threads, streams=streams, batch_tokens=run.batch_tokens
         )
         return _load_pickled, (type(self), self.artifact.path, settings, self.artifact.manifest.kind)
 
@@ -315,5 +343,4 @@ def _tuned(artifact: Artifact) -> tuple[str, RunSettings | None]:
     choice = read_choice(artifact)
     if choice is None:
         return "auto", None
-    settings = RunSettings(threads=choice.threads, streams=choice.streams, batch_tokens=choice.batch_tokens)
-    return choice.variant, settings
+    return choice.variant, choice.settings

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -39,16 +40,27 @@ class RunSettings:
         threads: Threads of all engine runs together.
         streams: Engine runs at a time, at most ``threads``.
         batch_tokens: Rows times longest row of one engine run.
+        by_call: Each call is run as is quicker for it: one run with all threads, or up to ``streams`` runs that
+            share them.
     """
 
     threads: int
     streams: int = 1
     batch_tokens: int = DEFAULT_BATCH_TOKENS
+    by_call: bool = False
 
     @property
     def threads_per_run(self) -> int:
-        """Threads of one engine run; where ``streams`` does not divide ``threads``, the rest stays unused."""
-        return self.threads // self.streams
+        """Threads of one engine run; where ``streams`` does not divide ``threads``, the rest stays unused.
+
+        With ``by_call`` the most that a run can have.
+        """
+        return self.threads if self.by_call else self.threads // self.streams
+
+    @property
+    def runs_text(self) -> str:
+        """Runs at a time and threads of each, for people, such as ``"2 x 1 threads"``."""
+        return f"{self.threads} threads by call" if self.by_call else f"{self.streams} x {self.threads_per_run} threads"
 
 
 def run_settings(
@@ -60,7 +72,7 @@ def run_settings(
 
     Args:
         threads: Threads in all; None for the tuned number, or the cores that this process may use.
-        streams: Runs at a time; None for the tuned number, or one.
+        streams: Runs at a time; None for the tuned number, or what fits each call.
         batch_tokens: Rows times longest row; None for the tuned number, or a default that suits CPUs.
         tuned: What ``stonnx tune`` found on this machine; None for nothing.
 
@@ -69,11 +81,12 @@ def run_settings(
             streams than threads.
     """
     if tuned is not None and threads is None and streams is None:
-        count, parallel = tuned.threads, tuned.streams
+        count, parallel, by_call = tuned.threads, tuned.streams, tuned.by_call
     else:
         cores = usable_cores()
         count = cores if threads is None else check_threads(positive_int(threads, name="threads"), cores=cores)
-        parallel = 1 if streams is None else positive_int(streams, name="streams")
+        by_call = streams is None and count > 1
+        parallel = count if streams is None else positive_int(streams, name="streams")
     if parallel > count:
         raise UsageError(
             f"streams is {parallel}, and threads is {count}: a stream needs a thread of its own.",
@@ -82,7 +95,7 @@ def run_settings(
         )
     default = DEFAULT_BATCH_TOKENS if tuned is None else tuned.batch_tokens
     budget = default if batch_tokens is None else positive_int(batch_tokens, name="batch_tokens")
-    return RunSettings(threads=count, streams=parallel, batch_tokens=budget)
+    return RunSettings(threads=count, streams=parallel, batch_tokens=budget, by_call=by_call)
 
 
 def closed_error(owner: str) -> UsageError:
@@ -99,7 +112,7 @@ class Workers:
 
     One worker is the calling thread itself: nothing is started, and nothing is handed over; callers that come
     together take turns, job by job. More are threads that start with the first jobs and end with ``close`` (or with
-    the object).
+    the object); ``run_here`` lets the calling thread take the place of one of them.
 
     Args:
         count: Jobs at a time, over all callers together.
@@ -110,9 +123,23 @@ class Workers:
         self._owner = owner
         self._count = count
         self._closed = False
-        self._turns = Turns()
+        self._make_turns()
         self._pool = self._new_pool()
         tell_after_fork(self)
+
+    def run_here(self, function: Callable[[_Job], _Result], jobs: Iterator[_Job], *, alone: bool) -> Generator[_Result]:
+        """As ``run``, one job after the other in the calling thread: nothing is handed over.
+
+        Args:
+            function: What to do with a job.
+            jobs: The jobs.
+            alone: Callers who say so take turns, job by job. A job of ``run`` may go on beside one of theirs.
+        """
+        one_by_one = self._one_by_one if alone else nullcontext()
+        for job in jobs:
+            with one_by_one, self._turns:  # not while the caller looks at the result
+                result = function(job)
+            yield result
 
     def run(self, function: Callable[[_Job], _Result], jobs: Iterator[_Job]) -> Generator[_Result]:
         """Results of ``function`` for every job, as they are done, in any order.
@@ -126,10 +153,7 @@ class Workers:
             RunError: No thread can be started.
         """
         if self._count == 1:
-            for job in jobs:
-                with self._turns:  # not while the caller looks at the result
-                    result = function(job)
-                yield result
+            yield from self.run_here(function, jobs, alone=False)
             return
         pool = self._pool
         running: set[Future[_Result]] = set()
@@ -155,21 +179,29 @@ class Workers:
 
     def after_fork(self) -> None:
         """In a forked child: the pool's threads are not there, and who had the turn is not there either."""
-        self._turns = Turns()
+        self._make_turns()
         if not self._closed:
             self._pool = self._new_pool()
 
     def _submit(self, pool: ThreadPoolExecutor, function: Callable[[_Job], _Result], job: _Job) -> Future[_Result]:
         try:
-            return pool.submit(function, job)
+            return pool.submit(self._in_turn, function, job)
         except RuntimeError as exc:
             if self._closed:  # by another thread, in the meantime
                 raise closed_error(self._owner) from exc
             raise RunError(
                 f"No thread can be started for a stream: {exc}.",
-                hint="Load with fewer streams.",
-                cli_hint="Allow more threads, or name their number: with --threads N there is one stream.",
+                hint="Load with streams=1, or raise the limit (ulimit -u, the container's pids limit).",
+                cli_hint="Raise the limit (ulimit -u, the container's pids limit), or do with one: --threads 1.",
             ) from exc
+
+    def _in_turn(self, function: Callable[[_Job], _Result], job: _Job) -> _Result:
+        with self._turns:
+            return function(job)
+
+    def _make_turns(self) -> None:
+        self._turns = Turns(self._count)
+        self._one_by_one = Turns()
 
     def _new_pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._count, thread_name_prefix="stonnx-stream")

@@ -1,4 +1,4 @@
-"""One at a time, in the order of arrival."""
+"""One at a time, or a few, in the order of arrival."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ class Turns:
     """A lock that callers get in the order in which they asked for it. Used with ``with``.
 
     A ``threading.Lock`` would go to a caller with many jobs again and again, before those who wait have woken up.
+
+    Args:
+        count: How many may hold it at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count: int = 1) -> None:
         self._guard = threading.Lock()
-        self._taken = False
+        self._free = count
         self._waiting: deque[threading.Lock] = deque()
 
     def __enter__(self) -> None:
         with self._guard:
-            if not self._taken:
-                self._taken = True
+            if self._free:
+                self._free -= 1
                 return
             mine = threading.Lock()
             mine.acquire()
@@ -38,7 +41,7 @@ class Turns:
             if self._waiting:
                 self._waiting.popleft().release()
             else:
-                self._taken = False
+                self._free += 1
 
     def _give_up(self, mine: threading.Lock) -> None:
         with self._guard:

@@ -23,6 +23,7 @@ class FakeEngine:
     Args:
         dimension: Components of a vector.
         error: Raised by every run, to test what callers do; None for none.
+        shares_threads: What it says of itself: see ``Engine``.
 
     Attributes:
         runs: The feeds of every run, in order.
@@ -33,7 +34,8 @@ class FakeEngine:
     version = "1"
     lost_in_fork = False
 
-    def __init__(self, dimension: int = 8, *, error: Exception | None = None) -> None:
+    def __init__(self, dimension: int = 8, *, error: Exception | None = None, shares_threads: bool = False) -> None:
+        self.shares_threads = shares_threads
         self.dimension = dimension
         self.error = error
         self.runs: list[Feeds] = []

@@ -142,7 +142,7 @@ class Contest:
 
 def settings_of(model: Model) -> RunSettings:
     """How the model was loaded."""
-    return RunSettings(threads=model.threads, streams=model.streams, batch_tokens=model.batch_tokens)
+    return model.settings
 
 
 def _loaded(model: Model, compared: AnyVariantReport, load_s: float, before: int | None) -> Loaded:

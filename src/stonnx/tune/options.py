@@ -42,7 +42,7 @@ class TuneOptions:
 
 
 def threads_to_try(default: RunSettings, aim: Aim) -> tuple[RunSettings, ...]:
-    """Other ways to use the cores than one run with all of them.
+    """Other ways to use the cores than the default.
 
     For many texts: as many streams of one thread as there are cores, and on larger machines streams of a few threads.
     For one text: fewer threads, because on short rows threads lose more by waiting for each other than they gain.
@@ -50,9 +50,9 @@ def threads_to_try(default: RunSettings, aim: Aim) -> tuple[RunSettings, ...]:
     threads = default.threads
     if aim == "throughput":
         counts = dict.fromkeys((threads, threads // _SMALLEST_SHARE))
-        return tuple(replace(default, streams=count) for count in counts if count > 1)
+        return tuple(replace(default, streams=count, by_call=False) for count in counts if count > 1)
     counts = dict.fromkeys((threads // 2, threads // 4))
-    return tuple(replace(default, threads=count) for count in counts if count >= 1)
+    return tuple(replace(default, threads=count, streams=1, by_call=False) for count in counts if count >= 1)
 
 
 def budgets_to_try(settings: RunSettings, default: RunSettings) -> tuple[RunSettings, ...]:

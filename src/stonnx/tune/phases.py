@@ -98,7 +98,7 @@ class Phases:
         """Race variants with other settings while there is time."""
         loaded = {raced.loaded.variant.name: raced.loaded for raced in found.raced}
         for row, settings in () if found.time_is_up else candidates:
-            name = f"{row.variant}, {settings.streams} x {settings.threads_per_run} threads"
+            name = f"{row.variant}, {settings.runs_text}"
             if self.contest.clock() >= self.deadline:
                 return replace(found.without(f"{name} and other settings", "no time was left"), time_is_up=True)
             self.on_step(f"measuring {name}, batches of {settings.batch_tokens:,} tokens")

@@ -99,7 +99,7 @@ class TuneReport:
         return Choice(
             variant=row.variant,
             threads=row.settings.threads,
-            streams=row.settings.streams,
+            streams=None if row.settings.by_call else row.settings.streams,
             batch_tokens=row.settings.batch_tokens,
             fidelity=self.options.fidelity,
             aim=self.options.aim,

@@ -121,10 +121,11 @@ def subject_of(artifact: Artifact, items: Sequence[Item]) -> Subject[Any]:
     return _SUBJECTS[kind]
 
 
-def _as_options(settings: RunSettings | None) -> dict[str, int]:
+def _as_options(settings: RunSettings | None) -> dict[str, int | None]:
     if settings is None:
         return {}
-    return {"threads": settings.threads, "streams": settings.streams, "batch_tokens": settings.batch_tokens}
+    streams = None if settings.by_call else settings.streams
+    return {"threads": settings.threads, "streams": streams, "batch_tokens": settings.batch_tokens}
 
 
 def _wrong_items(artifact: Artifact, *, wants_pairs: bool) -> UsageError:

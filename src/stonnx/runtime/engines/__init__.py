@@ -15,7 +15,7 @@ __all__ = ["ENGINES", "EngineEntry", "engine_installed", "open_engine"]
 
 
 class _Opener(Protocol):
-    def __call__(self, variant: Variant, artifact: Artifact, *, threads: int) -> Engine: ...
+    def __call__(self, variant: Variant, artifact: Artifact, *, threads: int, shared: bool = False) -> Engine: ...
 
 
 class EngineEntry(NamedTuple):
@@ -38,13 +38,14 @@ def engine_installed(name: str) -> bool:
     return entry is not None and available(entry.package)
 
 
-def open_engine(variant: Variant, artifact: Artifact, *, threads: int) -> Engine:
+def open_engine(variant: Variant, artifact: Artifact, *, threads: int, shared: bool = False) -> Engine:
     """Open the engine that a variant names, on the variant's graph.
 
     Args:
         variant: One of the artifact's variants.
         artifact: Where the graph lies.
         threads: Threads that one run may use.
+        shared: Let runs that come together share these threads, where the engine can: see ``Engine.shares_threads``.
 
     Raises:
         UnsupportedModelError: This stonnx has no engine of that name.
@@ -60,4 +61,4 @@ def open_engine(variant: Variant, artifact: Artifact, *, threads: int) -> Engine
         )
     require(entry.package, extra=entry.extra, purpose=f"run the variant {variant.name!r}")
     opener: _Opener = importlib.import_module(entry.module).open_variant
-    return opener(variant, artifact, threads=threads)
+    return opener(variant, artifact, threads=threads, shared=shared)

@@ -32,11 +32,14 @@ class Engine(Protocol):
         version: Version of its package.
         lost_in_fork: Whether this process is a forked child that the engine's threads did not come to; its runs are
             errors then, and closing it does nothing.
+        shares_threads: Whether runs that come together share the threads of one: a run alone has all of them, and as
+            many runs as there are threads have one each. Otherwise every run has as many as the engine was opened for.
     """
 
     name: str
     version: str
     lost_in_fork: bool
+    shares_threads: bool
 
     def run(self, feeds: Feeds, outputs: Sequence[str]) -> tuple[NDArray[np.float32], ...]:
         """Run the graph once.

@@ -45,6 +45,7 @@ class OpenVinoEngine:
     """
 
     name = "openvino"
+    shares_threads = False
 
     def __init__(self, compiled: Any, openvino: ModuleType, *, buckets: Buckets) -> None:
         self.version: str = openvino.__version__.partition("-")[0]
@@ -111,8 +112,14 @@ class OpenVinoEngine:
                 self._idle.append(request)
 
 
-def open_variant(variant: Variant, artifact: Artifact, *, threads: int) -> OpenVinoEngine:
-    """The engine on a variant's graph.
+def open_variant(
+    variant: Variant,
+    artifact: Artifact,
+    *,
+    threads: int,
+    shared: bool = False,  # noqa: ARG001 - its streams are fixed when it compiles
+) -> OpenVinoEngine:
+    """The engine on a variant's graph; its runs never share their threads.
 
     Raises:
         MissingExtraError: openvino is not installed.
