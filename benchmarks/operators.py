@@ -2,9 +2,10 @@
 
     python benchmarks/operators.py
 
-Every group holds forms of the same thing, timed by turns on one thread; results are in nanoseconds per number that
-comes out (of products: giga multiply-adds per second). They go to ``benchmarks/results/operators-<cpu>.json``, and
-docs/decisions/0002-optimised-graph.md and 0007-int8.md say what follows from them.
+Every group holds forms of the same thing, timed by turns, on one thread where nothing else is said; results are in
+nanoseconds per number that comes out (of products: giga multiply-adds per second; of products with their scales:
+microseconds). They go to ``benchmarks/results/operators-<cpu>.json``, and docs/decisions/0002-optimised-graph.md and
+0007-int8.md say what follows from them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from _common import by_turns, parser, write_result
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from stonnx.runtime import usable_cores
+
 CONTRIB = "com.microsoft"
 COPIES = 6  # of the form in one graph, so that the call itself does not count
 TOKENS, WIDTHS = 1024, (384, 768)
@@ -25,6 +28,7 @@ HEADS = 12
 ATTENTIONS = ((64, 16), (32, 32), (8, 128), (2, 256))
 PRODUCTS = ((384, 384), (384, 1536), (1536, 384), (768, 768), (768, 3072), (3072, 768))
 ROWS = (32, 1024)
+SCALED = ((384, 384), (384, 1536), (1536, 384))
 
 Arrays = Mapping[str, NDArray[np.generic]]
 Form = Callable[[str], list[NodeProto]]
@@ -54,17 +58,27 @@ SURROUNDINGS: dict[str, dict[str, Form]] = {
         "FastGelu": lambda i: [node("FastGelu", "x vector", f"y{i}", domain=CONTRIB)],
         "Add, Gelu": lambda i: [node("Add", "x vector", f"a{i}"), node("Gelu", f"a{i}", f"y{i}", domain=CONTRIB)],
     },
+    "GELU after a product that has added the bias": {
+        "FastGelu": lambda i: [node("FastGelu", "x", f"y{i}", domain=CONTRIB)],
+        "Gelu": lambda i: [node("Gelu", "x", f"y{i}", domain=CONTRIB)],
+    },
     "around the integers": {
         "Mul by a vector": lambda i: [node("Mul", "x vector", f"y{i}")],
         "QuantizeLinear, fixed": lambda i: [node("QuantizeLinear", "x scale zero", f"y{i}")],
         "QuantizeLinear, per token": lambda i: [node("QuantizeLinear", "x scales zeros", f"y{i}", axis=0)],
+        "Div, QuantizeLinear, fixed": lambda i: [
+            node("Div", "x column", f"a{i}"),
+            node("QuantizeLinear", f"a{i} scale zero", f"y{i}"),
+        ],
         "ReduceMax per token": lambda i: [node("ReduceMax", "x", f"y{i}", axes=[1], keepdims=0)],
     },
 }
 
 
-def open_session(nodes: Sequence[NodeProto], constants: Arrays, inputs: Arrays, output: str) -> Callable[[], object]:
-    """A graph of these nodes on one thread; what runs it."""
+def open_session(
+    nodes: Sequence[NodeProto], constants: Arrays, inputs: Arrays, output: str, *, threads: int = 1
+) -> Callable[[], object]:
+    """A graph of these nodes; what runs it."""
     kinds = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.uint8): TensorProto.UINT8}
     declared = [helper.make_tensor_value_info(k, kinds[v.dtype], v.shape) for k, v in inputs.items()]
     # Only the first number of the last result is fetched: copying it out is none of the operator's business.
@@ -75,7 +89,7 @@ def open_session(nodes: Sequence[NodeProto], constants: Arrays, inputs: Arrays, 
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid(CONTRIB, 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -89,6 +103,7 @@ def surroundings(width: int, rounds: int) -> dict[str, dict[str, float]]:
     constants = {name: rng.standard_normal(width, dtype=np.float32) for name in ("weight", "bias", "vector")}
     integers = {"scale": np.float32(0.03), "zero": np.uint8(128)}
     tokens = {"scales": np.full(TOKENS, 0.03, np.float32), "zeros": np.full(TOKENS, 128, np.uint8)}
+    tokens["column"] = np.ones((TOKENS, 1), np.float32)
     found = {}
     for group, forms in SURROUNDINGS.items():
         runs = {}
@@ -139,6 +154,29 @@ def products(rows: int, into: int, out: int, rounds: int) -> dict[str, float]:
     return {name: round(rows * into * out / value / 1e9, 1) for name, value in by_turns(runs, rounds).items()}
 
 
+def scaled_products(into: int, out: int, threads: int, rounds: int) -> dict[str, float]:
+    """Microseconds of one product with its scale, by who applies it to how much."""
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.integers(0, 256, (TOKENS, into)).astype(np.uint8)}
+    constants: dict[str, NDArray[Any]] = {
+        "w": rng.integers(-64, 65, (into, out)).astype(np.int8),
+        "one": np.ones((), np.float32),
+        "columns": np.full(out, 0.01, np.float32),
+        "tokens": np.full((TOKENS, 1), 0.01, np.float32),
+        "zero": np.full((), 128, np.uint8),
+    }
+    forms = {
+        "one scale, in the kernel": [node("MatMulIntegerToFloat", "x w one columns zero", "y", domain=CONTRIB)],
+        "per token, in the operator": [node("MatMulIntegerToFloat", "x w tokens columns zero", "y", domain=CONTRIB)],
+        "per token, by Mul": [
+            node("MatMulIntegerToFloat", "x w one columns zero", "a", domain=CONTRIB),
+            node("Mul", "a tokens", "y"),
+        ],
+    }
+    runs = {name: open_session(nodes, constants, inputs, "y", threads=threads) for name, nodes in forms.items()}
+    return {name: round(value * 1e6) for name, value in by_turns(runs, rounds, pause=0.01).items()}
+
+
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--rounds", type=int, default=15, help="timed rounds")
@@ -152,6 +190,11 @@ def main() -> None:
     }
     results["products_gmac_per_s"] = {
         f"{rows} x {into} x {out}": products(rows, into, out, args.rounds) for into, out in PRODUCTS for rows in ROWS
+    }
+    results["scaled_products_us"] = {
+        f"{TOKENS} x {into} x {out}, threads: {threads}": scaled_products(into, out, threads, args.rounds)
+        for into, out in SCALED
+        for threads in dict.fromkeys((1, usable_cores()))
     }
     for title, table in results.items():
         if isinstance(table, dict):

@@ -62,6 +62,16 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _int8_fast_is_worth_it() -> Iterator[None]:
+    """Conversions are not decided by how fast a tiny model happens to run: ``int8-fast`` stays where it is written."""
+    from stonnx.compile import worth
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worth, "measure_gain", lambda *_: worth.Gain(by_turn=(1.5,) * 9))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder of models and corpora that may lie beside the repository."""

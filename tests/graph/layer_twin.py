@@ -118,14 +118,14 @@ def run_layer(folder, made: Made, dialect, x, mask):
     return found, {node.op_type for node in model.graph.node}
 
 
-def round_layer(made: Made):
-    """The layer's projections as integers, by plain rounding, by site."""
+def round_layer(made: Made, *, fixed=True):
+    """The layer's projections as integers, by plain rounding; after norms a fixed range, or a scale per token."""
     layer, plans = made.layer, {}
     for block in (layer.attention.maps, layer.attention.output, layer.feed_forward.maps, layer.feed_forward.output):
         matrices = [made.tensors[part.weight].T for part in block.linears]
         multipliers = np.linspace(0.5, 1, len(matrices[0]), dtype=np.float32)
         how = ScalePerToken(multipliers=multipliers, zero_point=120)
-        if block.source == "norm":
+        if block.source == "norm" and fixed:
             how = FixedRange(multipliers=multipliers, scale=12 / 255, zero_point=128)
         matrices = tuple(quantized_matrix(matrix / multipliers[:, None], 127) for matrix in matrices)
         plans[block.site] = QuantizedProjection(input=how, matrices=matrices)

@@ -103,12 +103,13 @@ def test_onnxruntime_has_forms_of_most(tmp_path, name, dialect, tolerance):
     assert "MultiHeadAttention" in operators
 
 
+@pytest.mark.parametrize("fixed", [True, False])
 @pytest.mark.parametrize("name", [name for name in OPTIONS if name not in REFUSED])
-def test_integers_stay_close_with_every_option(tmp_path, name):
+def test_integers_stay_close_with_every_option(tmp_path, name, fixed):
     """Biases that are folded into integer products, and keys that keep theirs where they are turned."""
     made, (x, _) = make_layer(**OPTIONS[name]), batch("right")
     mask = np.ones(x.shape[:2], dtype=np.int64)
-    found, operators = run_layer(tmp_path, made, OrtCpuInt8(round_layer(made)), x, mask)
+    found, operators = run_layer(tmp_path, made, OrtCpuInt8(round_layer(made, fixed=fixed)), x, mask)
     expected = layer_twin(made, x, mask)
     assert "MatMulIntegerToFloat" in operators
     assert "MatMul" not in operators

@@ -213,6 +213,43 @@ def test_a_product_in_a_fixed_range_adds_its_bias_itself(author, equal, kinds, a
     assert (found * expected).sum(axis=1).min() > 0.998
 
 
+@pytest.mark.parametrize("kind", ["fixed", "scale"])
+@pytest.mark.parametrize("hidden_act", ["gelu", "relu"])
+def test_the_kernel_adds_the_bias_before_an_activation_in_a_fixed_range(author, equal, kind, hidden_act):
+    model = author(TinyModel(hidden_act=hidden_act))
+    plans = quantize_model(model, (None, None, kind, None))
+    graph, path = write_model(model, OrtCpuInt8(plans))
+    nodes = [node for node in graph.model.graph.node if node.op_type == "MatMulIntegerToFloat"]
+    assert [len(node.input) for node in nodes] == [7 if kind == "fixed" else 5] * 2
+    activations = [node for node in graph.model.graph.node if node.op_type == "FastGelu"]
+    assert [len(node.input) for node in activations] == (
+        [] if hidden_act == "relu" else [1 if kind == "fixed" else 2] * 2
+    )
+    (found,) = open_session(path, optimize=False).run(None, {"input_ids": equal})
+    (expected,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal})
+    assert (found * expected).sum(axis=1).min() > 0.999
+
+
+def test_what_depends_on_the_sizes_of_a_batch_alone_is_written_once(author, equal):
+    model = author(TinyModel(layers=3))
+    operators = write_model(model, OrtCpuInt8(quantize_model(model, ("scale", "scale", "scale", "bound"))))[0].operators
+    assert operators["Expand"] == 2  # one a zero point
+    assert operators["Concat"] == 1  # one a width
+    # Attention: in, queries, keys, values, context and out of the output map. The feed-forward block: in and out.
+    assert operators["Reshape"] == 3 * (6 + 2)
+    assert operators["QuantizeLinear"] == 3 * 4
+
+
+@pytest.mark.parametrize("kinds", [("scale", None), (None, "bound"), ("fixed", "bound"), ("fixed", None)])
+def test_a_feed_forward_block_is_reshaped_only_for_scales_per_token(author, equal, kinds):
+    model = author(TinyModel())
+    graph, path = write_model(model, OrtCpuInt8(quantize_model(model, (None, None, *kinds))))
+    assert graph.operators.get("Reshape", 0) == (0 if kinds == ("fixed", None) else 2 * 2)
+    (found,) = open_session(path, optimize=False).run(None, {"input_ids": equal})
+    (expected,) = model.sessions["ort_cpu"].run(None, {"input_ids": equal})
+    assert (found * expected).sum(axis=1).min() > 0.998
+
+
 def test_with_nothing_quantised_the_graph_is_the_float32_one(author, equal):
     model = author(TinyModel(hidden_act="relu"))  # GELU would be in its tanh form
     _, path = write_model(model, OrtCpuInt8({}))

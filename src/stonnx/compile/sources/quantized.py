@@ -13,6 +13,7 @@ from stonnx.artifact.fidelity_class import AnyFidelity
 from stonnx.compile.catalogue import CLOSE, FAST, INT8_ROWS, INT8_WEIGHTS, REFERENCE, Row, Target
 from stonnx.compile.int8 import check_calibration
 from stonnx.compile.sources.base import Written, as_variant, write_graph
+from stonnx.compile.worth import without_slower
 from stonnx.graph import WeightFile
 from stonnx.graph.dialects import CannotWriteError
 from stonnx.quantize import (
@@ -76,7 +77,8 @@ class AuthoredInt8:
         # OpenVINO quantises inputs in its own way: what was measured here says nothing of it.
         notes += [_note(row.name, by_target[row.target]) for row in rows if row.engine == "onnxruntime"]
         written = self._write_rows(rows, by_target, staging)
-        return Written(variants=written.variants, notes=(*notes, *written.notes))
+        variants, told = without_slower(written.variants, staging, material.calibration)
+        return Written(variants=variants, notes=(*notes, *written.notes, *told))
 
     def _write_rows(self, rows: Sequence[Row], by_target: dict[Target, Quantized], staging: Path) -> Written:
         """The graphs of the rows whose model reached a class."""
