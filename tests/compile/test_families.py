@@ -30,7 +30,10 @@ def test_all_variants(tmp_path, family):
     assert done.report is not None
     assert done.report.passed
     assert (done.report.position_cut is not None) == (done.manifest.tower.tokenizer.max_tokens < 64)
-    assert {variant.name for variant in done.manifest.variants} - {"int8-fast"} == VARIANTS
+    # Engines that choose their kernels by shape may round a text otherwise beside others: said, and left out.
+    by_batch = {note.split()[0] for note in done.notes if "alone and in a batch" in note}
+    assert all(name.startswith("openvino-") for name in by_batch)
+    assert ({variant.name for variant in done.manifest.variants} - {"int8-fast"}) | by_batch == VARIANTS
     for variant in done.manifest.variants:
         assert (variant.fidelity is None) == (why_not_here(variant) is not None)
     assert {name.split(".")[0] for name in done.unused_tensors} <= {"pooler"}

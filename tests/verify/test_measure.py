@@ -18,7 +18,7 @@ class FakeEncoder:
     """Gives the reference's vectors, and for a single text something else."""
 
     def __init__(self, alone):
-        self.variant = SimpleNamespace(name="fake", fidelity_class="high")
+        self.variant = SimpleNamespace(name="fake", fidelity_class="high", precision="int8")
         self.streams = 2
         self.alone = np.float32(alone)
 

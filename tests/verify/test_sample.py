@@ -196,3 +196,11 @@ def test_the_longest_probes_are_among_the_few():
     long = [text for text in few if len(text.split()) >= 400]
     assert len(long) == 2
     assert max(len(set(text.split())) for text in long) > 150
+
+
+def test_beyond_float32_all_short_texts_are_run_alone():
+    texts = probe_texts()
+    few, many = (alone_sample(texts, every=8, all_short=all_short) for all_short in (False, True))
+    assert set(few) < set(many)
+    assert {index for index, text in enumerate(texts) if len(text.encode("utf-8", "replace")) < 256} <= set(many)
+    assert sum(len(texts[index]) > 2000 for index in many) == sum(len(texts[index]) > 2000 for index in few)

@@ -1,7 +1,8 @@
 """Whether ``int8-fast`` is worth its place beside ``int8``: it is kept only where it is measurably faster.
 
 ``int8`` is closer to the original, so a variant that only costs disk space and a choice is left out. Both graphs are
-run by turns on one thread of the machine that converts, on one batch of calibration text. Kept is what is at least 5 %
+run by turns on one thread of the machine that converts, on one batch of calibration text, and what counts is that
+thread's CPU time: other work on the machine hardly touches it. Kept is what is at least 5 %
 faster in four of five turns: where the two are equally fast, chance alone hardly ever gives that (were it faster by
 just 5 %, so that each turn is a coin's throw, in one conversion of fifty after nine turns, and in fewer after more),
 and where they differ as they do with AMX (1.3 to 2 times), no turn says otherwise.
@@ -34,7 +35,7 @@ CLOSER, FASTER = "int8", "int8-fast"
 _LEAST_GAIN = 1.05
 _OF_TURNS = 0.8
 _FEWEST_TURNS, _MOST_TURNS = 9, 25
-_SECONDS = 1.0  # after which no turn begins beyond the fewest
+_SECONDS = 1.0  # of CPU time, after which no turn begins beyond the fewest
 _ROWS, _TOKENS = 8, 32  # a batch of the size that the planner makes takes four times as long, and says the same
 _WARM_UPS = 2
 
@@ -110,7 +111,7 @@ def measure_gain(graphs: tuple[Path, Path], inputs: Sequence[str], rows: TokenRo
     feeds = make_feeds(batch_of(rows), np.arange(_ROWS), inputs=inputs, pad_id=0)
     first, second = (OnnxRuntimeEngine(graph, threads=1, optimize=False) for graph in graphs)
     try:
-        return time_gain((_runner(first, feeds), _runner(second, feeds)), clock=time.perf_counter)
+        return time_gain((_runner(first, feeds), _runner(second, feeds)), clock=time.thread_time)
     finally:
         first.close()
         second.close()

@@ -20,7 +20,7 @@ from stonnx.verify.sample import alone_sample
 
 __all__ = ["measure_variant", "pair_cosines"]
 
-_ALONE_EVERY = 8  # of the texts, this share is also encoded alone
+_ALONE_EVERY = 8  # of the texts, this share is also encoded alone; beyond float32 all short ones
 _SHOWN_CHARACTERS = 60
 
 _EXACT = Tolerance()
@@ -80,7 +80,7 @@ def pair_cosines(
 
 def _batch_diff(encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
     """Largest difference between a text's vector alone and in the batch, on unit-length vectors."""
-    chosen = alone_sample(texts, every=_ALONE_EVERY)
+    chosen = alone_sample(texts, every=_ALONE_EVERY, all_short=encoder.variant.precision != "fp32")
     with ThreadPoolExecutor(encoder.streams, thread_name_prefix="stonnx-alone") as pool:  # each in a run of its own
         alone = np.stack(list(pool.map(encoder.encode, [texts[index] for index in chosen])))
     return float(np.abs(unit_rows(alone) - unit_rows(vectors[chosen])).max())

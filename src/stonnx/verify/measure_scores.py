@@ -21,7 +21,7 @@ from stonnx.verify.score_metrics import ScoreComparison, compare_scores, log_odd
 
 __all__ = ["measure_scores", "pair_log_odds"]
 
-_ALONE_EVERY = 16  # of the pairs, this share is also scored alone
+_ALONE_EVERY = 16  # of the pairs, this share is also scored alone: four times as many as there are texts
 _SHOWN_CHARACTERS = 60
 
 _EXACT = ScoreTolerance()

@@ -72,7 +72,7 @@ def exact_sample(texts: Sequence[str], *, every: int = _EVERY_SHORT_TEXT) -> lis
     return sorted({*longest.values(), *short[::every]})
 
 
-def alone_sample(texts: Sequence[str], *, every: int) -> list[int]:
+def alone_sample(texts: Sequence[str], *, every: int, all_short: bool = False) -> list[int]:
     """Indices of the texts that are also run alone, ascending: every so many in their order, of long ones the first.
 
     What its neighbours in a batch do to a text shows as well on a usual one, which takes a fraction of the time. Long
@@ -81,11 +81,14 @@ def alone_sample(texts: Sequence[str], *, every: int) -> list[int]:
     Args:
         texts: The texts; of pairs both texts in one.
         every: How many there are for each one that is taken.
+        all_short: Take all short ones: where inputs are rounded to integers, a last digit that differs turns one over
+            in a few texts only, and in the others shows nothing.
     """
     lengths = _lengths(texts)
     chosen = range(0, len(texts), every)
     long = [index for index in chosen if lengths[index] >= _LONG * statistics.median(lengths)]
-    return [index for index in chosen if index not in long[1:]]
+    short = [index for index, length in enumerate(lengths) if all_short and length < _SHORT_BYTES]
+    return sorted({*short, *chosen} - {*long[1:]})
 
 
 def _lengths(texts: Sequence[str]) -> list[int]:
