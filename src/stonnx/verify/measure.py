@@ -80,7 +80,16 @@ def pair_cosines(
 
 def _batch_diff(encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.float32]) -> float:
     """Largest difference between a text's vector alone and in the batch, on unit-length vectors."""
-    chosen = alone_sample(texts, every=_ALONE_EVERY, all_short=encoder.variant.precision != "fp32")
+    some = alone_sample(texts, every=_ALONE_EVERY)
+    found = _alone_diff(encoder, texts, vectors, some)
+    if encoder.variant.precision == "fp32" or not found <= CLASS_BATCH_DIFF:
+        return found
+    more = sorted({*alone_sample(texts, every=_ALONE_EVERY, all_short=True)} - {*some})
+    return max(found, _alone_diff(encoder, texts, vectors, more)) if more else found
+
+
+def _alone_diff(encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.float32], chosen: Sequence[int]) -> float:
+    """The same of the texts with these numbers, at least one."""
     with ThreadPoolExecutor(encoder.streams, thread_name_prefix="stonnx-alone") as pool:  # each in a run of its own
         alone = np.stack(list(pool.map(encoder.encode, [texts[index] for index in chosen])))
     return float(np.abs(unit_rows(alone) - unit_rows(vectors[chosen])).max())
