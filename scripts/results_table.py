@@ -52,7 +52,8 @@ WORDS = {
         "OpenVINO and int8 all gain:",
         "peers_left_out": "The last column is of an artifact made with `--no-verify`: verification leaves "
         "`openvino-bf16` and `openvino-int8` out there, because a text's vector would depend on its batch "
-        "([why](docs/decisions/0007-int8.md)).",
+        "([why](docs/decisions/0007-int8.md)); since then `openvino-int8-static` as well "
+        "([why](docs/decisions/0011-int8-in-seconds.md)).",
         "more": "The whole tables, with lengths, latency, memory and every command, are in "
         "[docs/benchmarks.md](docs/benchmarks.md). {cpu} with {sets}: without VNNI and bfloat16, int8 gains less than "
         "on a processor that has them, which the next table shows.",
@@ -79,7 +80,8 @@ WORDS = {
         "peers_again": "同样的比较，在有 VNNI、bfloat16 和 AMX 的处理器上（{cpu}，{cores} 核），"
         "torch、OpenVINO 和 int8 都更快：",
         "peers_left_out": "最后一列用的是以 `--no-verify` 转换的成品：在这台机器上，核对会去掉 `openvino-bf16` 和 "
-        "`openvino-int8`，因为一条文本的向量会随同批的其他文本变化（[原因](docs/decisions/0007-int8.md)）。",
+        "`openvino-int8`，因为一条文本的向量会随同批的其他文本变化（[原因](docs/decisions/0007-int8.md)）；"
+        "此后也会去掉 `openvino-int8-static`（[原因](docs/decisions/0011-int8-in-seconds.md)）。",
         "more": "完整的表格（长度、延迟、内存和每条命令）见 [docs/benchmarks.md](docs/benchmarks.md)。"
         "{cpu}（{sets}）：没有 VNNI 和 bfloat16，int8 的收益比有这些指令的处理器小，见下一张表。",
     },

@@ -36,3 +36,18 @@ def test_a_class_that_the_batch_decides_is_sure_whatever_chance_does(monkeypatch
     goldens = Goldens(texts=TEXTS, vectors=VECTORS, reference={"dtype": "float32"})
     report = measure_variant(FakeEncoder(alone), goldens)
     assert (report.measured_class, report.class_is_sure, report.passed) == (found, sure, found is not None)
+
+
+@pytest.mark.parametrize(("precision", "found"), [("fp32", "exact"), ("int8", None)])
+@pytest.mark.parametrize("alone", [1.0, float("nan")])
+def test_beyond_float32_a_text_that_only_the_second_look_finds_decides(precision, found, alone):
+    class OneText(FakeEncoder):
+        def encode(self, texts):
+            self.alone = np.float32(alone if texts == TEXTS[3] else 0)
+            return super().encode(texts)
+
+    encoder = OneText(0.0)
+    encoder.variant.precision = precision
+    encoder.streams = 1
+    goldens = Goldens(texts=TEXTS, vectors=VECTORS, reference={"dtype": "float32"})
+    assert measure_variant(encoder, goldens).measured_class == found

@@ -85,7 +85,7 @@ def _batch_diff(encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.floa
     if encoder.variant.precision == "fp32" or not found <= CLASS_BATCH_DIFF:
         return found
     more = sorted({*alone_sample(texts, every=_ALONE_EVERY, all_short=True)} - {*some})
-    return max(found, _alone_diff(encoder, texts, vectors, more)) if more else found
+    return float(np.maximum(found, _alone_diff(encoder, texts, vectors, more))) if more else found  # keeps a NaN
 
 
 def _alone_diff(encoder: Encoder, texts: Sequence[str], vectors: NDArray[np.float32], chosen: Sequence[int]) -> float:
