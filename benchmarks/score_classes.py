@@ -1,7 +1,7 @@
 """What the classes of scores say of a reranker's variants, as they are and as if its scores were steeper.
 
     python benchmarks/make_reranker.py reranker ../shared/data/sts/stsb-en.train.jsonl
-    stonnx convert reranker reranker-onnx --int8
+    stonnx convert reranker reranker-onnx
     python benchmarks/score_classes.py reranker-onnx
 
 A model that tells documents apart by hundreds of examples a query has logits of -10 to 10, where one that was trained

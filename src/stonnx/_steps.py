@@ -3,8 +3,8 @@
 For example::
 
     tell = Telling(step=print, part=lambda done, total: print(done, "of", total))
-    tell.step("rounding the weights")
-    tell.part(1, 48)
+    tell.step("calibrating and rounding layer by layer")
+    tell.part(1, 12)
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def fake(monkeypatch, artifact):
 
     def quantize_artifact(path, *, on_step, on_part, on_variant, **options):
         quantize_artifact.calls.append((path, options))
-        on_step("rounding the weights")
+        on_step("quantising to int8")
         on_part(1, 2)
         if isinstance(quantize_artifact.result, Exception):
             raise quantize_artifact.result
@@ -45,7 +45,7 @@ def test_a_person_sees_it_in_eighty_columns(fake, capsys):
     assert main(["quantize", "art"]) == 0
     out, err = capsys.readouterr()
     assert fake.calls == [("art", {"force": False, "calibration_texts": None})]
-    assert err == "Quantising art\n  rounding the weights\n"
+    assert err == "Quantising art\n  quantising to int8\n"
     assert max(map(len, out.splitlines())) <= 80
     for part in (
         "added  int8, openvino-int8",

@@ -83,16 +83,16 @@ def test_a_terminal_shows_the_parts(capsys, terminal, monkeypatch):
     now = iter(float(n) for n in range(0, 10_000, 3))
     monkeypatch.setattr(_progress.time, "perf_counter", lambda: next(now))
     with Output().steps() as steps:
-        steps("rounding the weights")
+        steps("quantising to int8")
         for done in range(1, 4):
             steps.part(done, 48)
         steps._status._live.refresh()
-    assert "rounding the weights  3 of 48, about" in capsys.readouterr().err
+    assert "quantising to int8  3 of 48, about" in capsys.readouterr().err
 
 
 def test_elsewhere_parts_are_not_told(capsys):
     with Output().steps() as steps:
-        steps("rounding the weights")
+        steps("quantising to int8")
         for done in range(1, 4):
             steps.part(done, 48)
-    assert capsys.readouterr() == ("", "  rounding the weights\n")
+    assert capsys.readouterr() == ("", "  quantising to int8\n")

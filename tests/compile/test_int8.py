@@ -23,6 +23,7 @@ from stonnx.graph.dialects import CannotWriteError
 from stonnx.quantize import (
     Quantized,
     calibration_edges,
+    calibration_step,
     calibration_texts,
     quantize,
     selection_edges,
@@ -130,8 +131,9 @@ def test_what_int8_has_no_form_for_is_left_out_with_a_note(source, tmp_path, mon
 
 
 def test_texts_to_calibrate_nothing_on_are_a_mistake(tmp_path):
-    with pytest.raises(UsageError, match="nothing else is calibrated"):
+    with pytest.raises(UsageError, match="nothing else is calibrated") as caught:
         convert(tmp_path / "nothing", tmp_path / "out", int8=False, calibration_texts=TEXTS)
+    assert "int8=False" in caught.value.hint
 
 
 def test_openvino_variants_need_no_int8(source, tmp_path):
@@ -222,6 +224,18 @@ def test_too_little_text_to_calibrate_on_is_told(convert_again, texts, told):
     notes = [note for note in done.notes if "calibrated on very little text" in note]
     assert len(notes) == (told is not None)
     assert told is None or told in notes[0]
+
+
+def test_of_very_many_texts_some_are_taken_and_that_is_told(convert_again, monkeypatch):
+    monkeypatch.setattr("stonnx.quantize.material.MOST_TOKENS", 60)
+    texts = [f"a word {number}" for number in range(40)]
+    done = convert_again(verify=False, calibration_texts=texts)
+    tokenizer = TextTokenizer(done.path / "tokenizer.json", max_tokens=48)
+    step = calibration_step(tokenizer, texts)
+    assert any(f"calibrated on one text in {step}" in note for note in done.notes)
+    taken, longest = tokenizer.rows(texts[::step]), int(tokenizer.rows(texts).lengths.max())
+    assert 60 - longest <= len(taken.ids) <= 60 + longest
+    assert calibration_step(tokenizer, texts[:2]) == 1
 
 
 def test_no_calibration_texts_is_a_mistake_of_the_users(source, tmp_path):

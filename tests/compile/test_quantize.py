@@ -178,7 +178,10 @@ def test_int8_that_is_there_is_replaced_only_by_force(with_int8, quick):
     assert content(with_int8) == before
 
 
-def test_files_of_variants_that_are_no_more_go(with_int8, monkeypatch, quantised):
+@pytest.fixture
+def one_variant(monkeypatch, quantised):
+    """As ``quick``, but of the int8 variants there is one alone."""
+
     def write(self, staging, *, tell):
         for name in ("onnx/model_int8.onnx", "onnx/model_int8.onnx_data"):
             assert not (staging / name).exists()
@@ -186,6 +189,9 @@ def test_files_of_variants_that_are_no_more_go(with_int8, monkeypatch, quantised
         return verb.Written(variants=tuple(v for v in quantised.manifest.variants if v.name == "int8"))
 
     monkeypatch.setattr(verb.AuthoredInt8, "write", write)
+
+
+def test_files_of_variants_that_are_no_more_go(with_int8, one_variant):
     assert quantize_artifact(with_int8, force=True).added == ("int8",)
     assert [name for name in content(with_int8) if "int8" in name] == [
         "onnx/model_int8.onnx",
@@ -223,8 +229,9 @@ def test_nothing_close_enough_changes_nothing(artifact, tmp_path, monkeypatch):
     none = verb.Written(variants=(), notes=("int8 was left out: too far.",))
     monkeypatch.setattr(verb.AuthoredInt8, "write", lambda *_, **__: none)
     before = content(artifact)
-    with pytest.raises(VerificationError, match=r"left out: too far\. Nothing was changed"):
+    with pytest.raises(VerificationError, match=r"left out: too far\. Nothing was changed") as caught:
         quantize_artifact(artifact)
+    assert "--calibrate" in caught.value.cli_hint
     assert content(artifact) == before
     only(tmp_path)
 
@@ -364,7 +371,8 @@ def judged(artifact, quick, monkeypatch):
         vectors = encoder.encode(texts)
     write_goldens(artifact, Goldens(texts=texts, vectors=vectors, reference={"dtype": "float32"}))
     told = {"bare_folder": {"ignored": ["x"], "cosine_mean": 0.5, "cosine_min": 0.1}, "position_cut": None}
-    old = {**told, "notes": ["openvino-bf16 is written as high.", "int8 is written as balanced."]}
+    notes = [f"{name} is written as balanced." for name in ("openvino-bf16", "int8", "openvino-int8")]
+    old = {**told, "notes": notes}
     (artifact / "report.json").write_text(json.dumps(old))
     manifest = Artifact.open(artifact).manifest
     figures = Fidelity(texts=6, cosine_mean=1.0, cosine_min=1.0, max_abs_diff=0.0, top10_overlap=1.0)
@@ -407,7 +415,7 @@ def test_verification_settles_the_new_variants_alone(judged):
     Artifact.open(judged.path).check_files()
     report = json.loads((judged.path / "report.json").read_text())
     assert {key: report[key] for key in judged.told} == judged.told
-    assert "openvino-bf16 is written as high." in report["notes"]
+    assert "openvino-bf16 is written as balanced." in report["notes"]
     assert "int8 is written as balanced." not in report["notes"], "it was another int8"
     assert [note for note in report["notes"] if note.startswith("int8-fast was left out")]
     assert (report["recorded"], report["passed"]) == (True, True)
@@ -417,6 +425,13 @@ def test_verification_settles_the_new_variants_alone(judged):
         assert variant.fidelity is not None if name in ran else variant.fidelity == before
     vectors = Encoder.load(judged.path, variant="fp32").encode(["hello world"])
     np.testing.assert_allclose((vectors**2).sum(), 1, rtol=1e-5)
+
+
+def test_notes_on_int8_variants_that_are_no_more_go(judged, one_variant):
+    assert judged({"int8": "balanced"}).added == ("int8",)
+    notes = json.loads((judged.path / "report.json").read_text())["notes"]
+    assert "openvino-bf16 is written as balanced." in notes
+    assert not [note for note in notes if note.startswith("openvino-int8")]
 
 
 def test_where_no_new_one_keeps_a_class_nothing_changes(judged):

@@ -117,6 +117,8 @@ def test_what_is_no_faster_is_left_out_and_the_note_says_where(source, kept, tmp
     assert "(a processor)" in note
     assert "1.01 times" in note
     assert not any(note.startswith("int8-fast was left out") for note in kept.notes)
+    # Of what is left out, no note says which class it has.
+    assert [sum(note.startswith("int8-fast: ") for note in some.notes) for some in (kept, done)] == [1, 0]
     Artifact.open(done.path).check_files()
     # But for the graph that is left out, the decision changes no byte of the model.
     for path in kept.path.glob("onnx/*"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stonnx.graph.architectures.mpnet import relative_buckets
+from stonnx.errors import CheckpointError
+from stonnx.graph.architectures.mpnet import read_mpnet, relative_buckets
 from stonnx.testing import TinyModel
 from tests.graph import oracle
 
@@ -58,6 +59,13 @@ def test_inputs_have_no_token_types(author):
 def test_buckets_by_hand():
     distances = np.array([0, -1, -7, -8, -11, -12, -127, -128, -500, 1, 8, 127])
     assert relative_buckets(distances).tolist() == [0, 1, 7, 8, 8, 9, 15, 15, 15, 17, 24, 31]
+
+
+@pytest.mark.parametrize("rows", [1, 31])
+def test_a_table_with_too_few_buckets_is_refused(rows):
+    with pytest.raises(CheckpointError, match=f"relative_attention_num_buckets is {rows}"):
+        read_mpnet({"relative_attention_num_buckets": rows})
+    assert read_mpnet({"relative_attention_num_buckets": 32}).score_bias.rows == 32
 
 
 @pytest.mark.reference

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from stonnx.errors import RunError
 from stonnx.quantize import calibration
 from stonnx.quantize.calibration import chunks, observe
-from stonnx.quantize.sessions import Runner, make_batches
+from stonnx.quantize.sessions import Runner, make_batches, output_rows
 from stonnx.runtime.token_rows import TokenRows
 
 pytest.importorskip("onnxruntime")
@@ -43,6 +46,7 @@ def test_energies_are_those_of_the_inputs(make_setup, monkeypatch):
         assert found.tokens == parts[site].tokens == tokens
         np.testing.assert_allclose(found.energy, parts[site].energy, rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(found.energy, found.energy.T, rtol=1e-6)
+        assert len(found.sample) == sum(-(-batch.tokens // 16) for batch in make_batches(work.calibration))
         for name in ("low", "high", "sample"):
             np.testing.assert_array_equal(getattr(found, name), getattr(parts[site], name))
         # The largest value of a component is in its energy; a sample is some of the inputs.
@@ -98,3 +102,24 @@ def test_what_onnx_runtime_says_is_told_as_ours(make_setup):
     work.workspace.float_graph.write_bytes(b"no graph")
     with Runner(work.folder) as runner, pytest.raises(RunError, match="failed while the model was quantised"):
         runner.open_file(work.workspace.float_graph)
+
+
+def test_what_onnx_runtime_refuses_leaves_no_file(make_setup):
+    work = make_setup()
+    before = sorted(path.name for path in work.folder.iterdir())
+    with Runner(work.folder) as runner, pytest.raises(RunError) as caught:
+        runner.open(onnx.ModelProto())
+    assert "--no-int8" in caught.value.cli_hint
+    assert sorted(path.name for path in work.folder.iterdir()) == before
+
+
+def test_threads_end_with_the_runner(make_setup):
+    def threads():
+        return [thread for thread in threading.enumerate() if thread.name.startswith("stonnx-quantize")]
+
+    work = make_setup()
+    with Runner(work.folder) as runner:
+        graph, width = runner.open_file(work.workspace.float_graph), work.workspace.blueprint.dimension
+        output_rows(runner, graph, work.held_out, output="sentence_embedding", width=width)
+        assert threads()
+    assert not threads()

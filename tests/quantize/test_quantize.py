@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from stonnx.errors import RunError
 from stonnx.graph.architectures import FAMILIES
 from stonnx.graph.quantized import FixedRange, ScalePerToken
 from stonnx.graph.quantized_blocks import tensor_stem
-from stonnx.quantize import trials
+from stonnx.quantize import calibration, trials
 from stonnx.quantize.selection import Selection
 from stonnx.quantize.sessions import Runner
 from stonnx.quantize.statistics import join
@@ -173,6 +174,20 @@ def test_an_interrupt_leaves_no_trial(make_setup, moment, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         work.quantize()
     assert sorted(path.name for path in work.folder.iterdir()) == before
+
+
+def test_the_statistics_of_a_layer_go_before_the_next_layer_runs(make_setup, monkeypatch):
+    energies, watch = [], calibration._watch
+
+    def watching(*given):
+        assert not [energy for energy in energies if energy() is not None]
+        found = watch(*given)
+        energies.extend(weakref.ref(statistics.energy) for statistics in found.values())
+        return found
+
+    monkeypatch.setattr(calibration, "_watch", watching)
+    make_setup(layers=3).quantize((("balanced",),))
+    assert len(energies) == 3 * 4
 
 
 def test_odd_texts_count_for_the_lowest_cosine_alone(make_setup):

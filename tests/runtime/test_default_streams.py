@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from stonnx import Encoder
-from stonnx.errors import RunError
-from stonnx.runtime.engines import open_engine
+from stonnx.errors import RunError, UsageError
+from stonnx.runtime import pipeline
+from stonnx.runtime.engines import _onnxruntime_async, open_engine
 from stonnx.runtime.engines._onnxruntime_async import run_on_its_thread
 from stonnx.runtime.engines.onnxruntime import OnnxRuntimeEngine
+from stonnx.runtime.fitting import Planned
 from stonnx.runtime.pipeline import Pipeline
 from stonnx.runtime.streams import RunSettings
 from stonnx.runtime.tokenize import TextTokenizer
@@ -54,14 +56,14 @@ def watched(make_artifact):
     def make(threads=2, *, shares_threads=True, batch_tokens=1024):
         artifact, engine = make_artifact(), Watched(shares_threads=shares_threads)
         spec = artifact.manifest.tower.tokenizer
-        pipeline = Pipeline(
+        opened = Pipeline(
             artifact,
             variant=artifact.variant("fp32"),
             engine=engine,
             tokenizer=TextTokenizer(artifact.file(spec.file), max_tokens=spec.max_tokens),
             settings=RunSettings(threads=threads, streams=threads, batch_tokens=batch_tokens, by_call=True),
         )
-        return Encoder(pipeline), engine
+        return Encoder(opened), engine
 
     return make
 
@@ -110,6 +112,38 @@ def test_single_texts_that_want_all_threads_take_turns(watched):
     with ThreadPoolExecutor(6) as callers:
         list(callers.map(encoder.encode, ["hello"] * 30))
     assert engine.most == 1
+
+
+@pytest.mark.parametrize("way", ["here", "alone"])
+def test_only_runs_that_lose_nothing_beside_others_go_beside_them(watched, monkeypatch, way):
+    encoder, engine = watched()
+    monkeypatch.setattr(pipeline, "fit_plan", lambda make, **_: Planned(make(1), way))
+    met = []
+
+    def meet(feeds, outputs):
+        try:
+            together.wait(timeout=30 if way == "here" else 0.3)
+            met.append(True)
+        except threading.BrokenBarrierError:
+            met.append(False)
+        return honest(feeds, outputs)
+
+    honest, engine.run = engine.run, meet
+    together = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as callers:
+        list(callers.map(encoder.encode, ["hello", "hello"]))
+    assert met == [way == "here"] * 2
+
+
+def test_each_window_of_a_call_has_its_own_way(watched):
+    encoder, engine = watched()
+    me, opened = threading.get_ident(), encoder._pipeline
+    numbers = []
+    for found in opened.run(opened.text_windows([MANY * 5, ["hello"], MANY * 5]), outputs=OUTPUTS):
+        numbers.extend(found.numbers.tolist())
+    assert sorted(numbers) == list(range(10 * len(MANY) + 1))
+    assert engine.threads.count(me) == 1
+    assert (engine.most, engine.running) == (2, 0)
 
 
 def test_pickled_it_still_decides_by_call(make_artifact):
@@ -177,8 +211,70 @@ def test_an_interrupted_caller_waits_for_its_run_beside_another():
     assert finished.is_set()
 
 
+def test_an_interrupted_caller_that_is_interrupted_again_leaves_the_session_to_nobody(monkeypatch):
+    kept = []
+    monkeypatch.setattr(_onnxruntime_async, "keep_for_good", kept.append)
+
+    class Impatient:
+        """A session whose caller is interrupted twice while it runs."""
+
+        def run_async(self, outputs, arrays, callback, asked, options):
+            def work():
+                for _ in range(2):
+                    time.sleep(0.1)
+                    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                time.sleep(0.1)
+                callback([], asked, "")
+
+            threading.Thread(target=work).start()
+
+    session = Impatient()
+    with pytest.raises(KeyboardInterrupt):
+        run_on_its_thread(session, feeds(), OUTPUTS, None)
+    assert kept == [session]
+
+
+def test_a_caller_goes_on_once_the_thread_beside_has_left_python():
+    left = threading.Event()
+
+    class Lingering:
+        """A session whose thread is not done with Python when it has told what it found."""
+
+        def run_async(self, outputs, arrays, callback, asked, options):
+            def work(asked):
+                callback([arrays["input_ids"]], asked, "")
+                time.sleep(0.1)
+                left.set()
+
+            threading.Thread(target=work, args=(asked,)).start()
+
+    run_on_its_thread(Lingering(), feeds(), OUTPUTS, None)
+    assert left.is_set()  # else that thread may be the last to hold a session that is closed now
+
+
 @pytest.mark.parametrize("ids", [np.array([[10**6]]), np.array([[1.5]])])  # found while it runs, and at once
 def test_a_run_beside_another_that_fails_says_so(beside, ids):
     with pytest.raises(RunError, match=r"ONNX Runtime .* failed on a batch"):
         beside.run({"input_ids": ids}, OUTPUTS)
     assert len(beside.run(feeds(), OUTPUTS)[0]) == 3  # and goes on
+
+
+def test_closing_while_runs_are_in_flight_ends_every_caller(make_artifact):
+    encoder, begun = Encoder.load(make_artifact(), threads=2), threading.Barrier(4)
+
+    def call(texts):
+        encoder.encode(texts)
+        begun.wait(timeout=30)
+        while True:
+            try:
+                assert np.isfinite(encoder.encode(texts)).all()
+            except UsageError as exc:
+                return exc.message
+
+    with ThreadPoolExecutor(3) as callers:
+        told = [callers.submit(call, texts) for texts in (MANY * 5, MANY * 5, "hello")]
+        begun.wait(timeout=30)
+        time.sleep(0.02)
+        encoder.close()
+        for each in told:
+            assert each.result(timeout=30) == "This encoder is closed."

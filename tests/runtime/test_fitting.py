@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stonnx.runtime.batching import plan_batches
-from stonnx.runtime.fitting import Costs, costs_of, fit_plan, seconds_alone, seconds_side_by_side
+from stonnx.runtime.fitting import Costs, cost_alone, cost_side_by_side, costs_of, fit_plan
 
 FREE = Costs(alone=0, beside=0, serial=0)
 PRECISIONS = ("fp32", "int8")
@@ -39,8 +39,8 @@ def test_every_row_once_and_the_quicker_plan(lengths, threads, costs, equal_leng
     plan = fit_plan(make, threads=threads, costs=costs)
     rows = np.concatenate([rows for rows, _ in plan.batches])
     assert sorted(rows.tolist()) == list(range(len(lengths)))
-    alone = seconds_alone([area for _, area in make(1)], threads=threads, costs=costs)
-    beside = seconds_side_by_side([area for _, area in make(threads)], threads=threads, costs=costs)
+    alone = cost_alone([area for _, area in make(1)], threads=threads, costs=costs)
+    beside = cost_side_by_side([area for _, area in make(threads)], threads=threads, costs=costs)
     if plan.way == "side by side":
         assert beside < 1.06 * alone
     else:
@@ -49,7 +49,7 @@ def test_every_row_once_and_the_quicker_plan(lengths, threads, costs, equal_leng
 
 @given(areas=AREAS, threads=st.integers(1, 16), costs=COSTS)
 def test_no_plan_is_quicker_than_its_longest_run_or_its_share_of_the_work(areas, threads, costs):
-    found = seconds_side_by_side(areas, threads=threads, costs=costs)
+    found = cost_side_by_side(areas, threads=threads, costs=costs)
     places = min(threads, len(areas))
     overhead = costs.alone if len(areas) == 1 else costs.beside
     each = [costs.of_run(area, threads=threads / places, overhead=overhead) for area in areas]
@@ -60,8 +60,8 @@ def test_no_plan_is_quicker_than_its_longest_run_or_its_share_of_the_work(areas,
 
 @given(areas=AREAS, threads=st.integers(1, 16))
 def test_without_overhead_and_serial_parts_nothing_beats_all_threads(areas, threads):
-    assert seconds_alone(areas, threads=threads, costs=FREE) == pytest.approx(sum(areas) / threads)
-    assert seconds_side_by_side(areas, threads=threads, costs=FREE) >= sum(areas) / threads - 1e-6
+    assert cost_alone(areas, threads=threads, costs=FREE) == pytest.approx(sum(areas) / threads)
+    assert cost_side_by_side(areas, threads=threads, costs=FREE) >= sum(areas) / threads - 1e-6
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

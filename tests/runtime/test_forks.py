@@ -74,6 +74,16 @@ def test_a_file_that_changed_before_the_fork_is_noticed(make_artifact):
         encoder.encode("hello")
 
 
+@pytest.mark.parametrize(("options", "shares"), [({}, True), ({"streams": 1}, False)])
+def test_what_is_opened_again_after_a_fork_shares_its_threads_as_before(make_artifact, options, shares):
+    with Encoder.load(make_artifact(), threads=2, **options) as encoder:
+        lost = encoder.engine
+        lost.after_fork()  # what a child does
+        encoder.encode("hello")
+        assert encoder.engine is not lost
+        assert encoder.engine.shares_threads is shares
+
+
 @pytest.mark.parametrize(("engine", "threads"), [("onnxruntime", 2), ("openvino", 1)])
 def test_an_engine_that_is_lost_says_so(both_engines, engine, threads):
     pytest.importorskip(engine)

@@ -8,6 +8,7 @@ For example::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,12 +24,13 @@ from stonnx.checkpoint.stored import StoredTensor
 from stonnx.errors import ArtifactError, CheckpointError
 from stonnx.graph.architectures.mpnet import rows_of_distances
 
-__all__ = ["CONVERT", "ArtifactWeights"]
+__all__ = ["CONVERT", "PORTABLE", "ArtifactWeights"]
 
 CONVERT = "'stonnx convert SOURCE OUT' makes an artifact with int8 from the original model."
 """The hint where an artifact does not give its model back."""
 
-_VARIANT = "portable"  # nothing is folded into its weights, and nothing is left out
+PORTABLE = "portable"
+"""The variant to read from: nothing is folded into its weights, and nothing is left out."""
 _Shape = tuple[int, ...]
 _Restore = Callable[[NDArray[np.float32], _Shape], NDArray[np.float32]]
 
@@ -43,13 +45,12 @@ def _turned_back(stored: NDArray[np.float32], _: _Shape) -> NDArray[np.float32]:
 
 
 def _first_row(stored: NDArray[np.float32], shape: _Shape) -> NDArray[np.float32]:
-    """A table of which the graph has one row: no graph of this model needs the others."""
-    table = np.zeros(shape, dtype=np.float32)
-    table[0] = stored
-    return table
+    """A table of which the graph has one row: no graph of this model needs the others, so they may be the same."""
+    return np.broadcast_to(stored, shape)  # takes no memory: nothing but config.json says how many rows there are
 
 
-_FORMS: Mapping[str, _Restore] = {".T": _turned_back, "[0]": _first_row, "[distance]": rows_of_distances}
+_TURNED = ".T"
+_FORMS: Mapping[str, _Restore] = {_TURNED: _turned_back, "[0]": _first_row, "[distance]": rows_of_distances}
 """What ends the name of a tensor that a graph has in another form than the checkpoint."""
 
 
@@ -61,6 +62,11 @@ class _Place:
     dims: _Shape
     shape: _Shape
     restore: _Restore
+
+    @property
+    def end(self) -> int:
+        """The first byte after it."""
+        return self.offset + 4 * math.prod(self.dims)
 
 
 class ArtifactWeights:
@@ -86,9 +92,9 @@ class ArtifactWeights:
         Raises:
             ArtifactError: There is no portable graph, or it is damaged or of another make.
         """
-        variant = next((variant for variant in artifact.manifest.variants if variant.name == _VARIANT), None)
+        variant = next((variant for variant in artifact.manifest.variants if variant.name == PORTABLE), None)
         if variant is None:
-            raise ArtifactError(f"{artifact.path} has no variant {_VARIANT!r} to read its weights from.", hint=CONVERT)
+            raise ArtifactError(f"{artifact.path} has no variant {PORTABLE!r} to read its weights from.", hint=CONVERT)
         check_graphs(artifact, variant)
         graph = onnx.load(artifact.file(variant.graph.file), load_external_data=False).graph
         places, files = {}, set()
@@ -101,7 +107,7 @@ class ArtifactWeights:
             places[name] = place
         if len(files) != 1:
             raise ArtifactError(
-                f"{artifact.path / variant.graph.file} keeps its weights in {len(files)} files, not in 1."
+                f"{artifact.path / variant.graph.file} keeps its weights in {len(files)} files, not in 1.", hint=CONVERT
             )
         (location,) = files
         return cls(artifact.file((PurePosixPath(variant.graph.file).parent / location).as_posix()), places)
@@ -119,14 +125,13 @@ class ArtifactWeights:
 
         Raises:
             CheckpointError: There is no such tensor.
-            ArtifactError: The file cannot be read, or ends before the tensor does.
+            ArtifactError: The file cannot be read, ends before the tensor does, or has it in a shape that does not fit.
         """
         place = self._place(name)
         try:
-            stored = np.memmap(self._path, dtype="<f4", mode="r", offset=place.offset, shape=place.dims)
-        except (OSError, ValueError) as exc:
-            raise ArtifactError(f"{self._path} cannot be read: {exc}.") from exc
-        return place.restore(stored.view(np.ndarray), place.shape)
+            return self._read(place)
+        except (OSError, ValueError, IndexError) as exc:  # the latter two: shapes do not fit
+            raise ArtifactError(f"{self._path}: {name} cannot be read: {exc}.", hint=CONVERT) from exc
 
     def stored(self, name: str) -> StoredTensor:
         """The same: an artifact has every weight as float32."""
@@ -136,6 +141,12 @@ class ArtifactWeights:
         """``float32``."""
         self._place(name)
         return "float32"
+
+    def _read(self, place: _Place) -> NDArray[np.float32]:
+        if min(place.dims, default=1) < 1 or place.end > self._path.stat().st_size:
+            raise ValueError("it is not within the file")
+        stored = np.memmap(self._path, dtype="<f4", mode="r", offset=place.offset, shape=place.dims)
+        return place.restore(stored.view(np.ndarray), place.shape)
 
     def _place(self, name: str) -> _Place:
         try:
@@ -147,8 +158,9 @@ class ArtifactWeights:
 def _place(name: str, dims: _Shape, offset: int, expected: Mapping[str, _Shape]) -> tuple[str, _Place]:
     """The name of a tensor in the checkpoint, and its place."""
     form = next((form for form in _FORMS if name.endswith(form)), None)
-    if form is None:
+    stem = name.removesuffix(form or "")
+    if form == _TURNED:  # its shape is the graph's, so that it is held against config.json
+        return stem, _Place(offset=offset, dims=dims, shape=dims[::-1], restore=_turned_back)
+    if form is None or stem not in expected:
         return name, _Place(offset=offset, dims=dims, shape=dims, restore=_as_it_is)
-    stem = name.removesuffix(form)
-    shape = expected.get(stem, dims[::-1])  # what is no part of the encoder is turned, or as it is
-    return stem, _Place(offset=offset, dims=dims, shape=shape, restore=_FORMS[form])
+    return stem, _Place(offset=offset, dims=dims, shape=expected[stem], restore=_FORMS[form])

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stonnx._extras import available, pip_line, require
-from stonnx.errors import UsageError
+from stonnx.errors import UsageError, VerificationError
 
-__all__ = ["Int8", "check_calibration", "want_int8"]
+__all__ = ["Int8", "check_calibration", "none_added", "want_int8"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,10 @@ def want_int8(*, int8: bool | None, calibration_texts: Sequence[str] | None) -> 
     """
     if int8 is False:
         if calibration_texts is not None:
-            raise UsageError("Calibration texts are for int8, which was left out; nothing else is calibrated.")
+            raise UsageError(
+                "Calibration texts are for int8, which was left out; nothing else is calibrated.",
+                hint="Leave them out, or int8=False.",
+            )
         return Int8(wanted=False)
     check_calibration(calibration_texts)
     if int8:
@@ -57,3 +60,16 @@ def check_calibration(texts: Sequence[str] | None) -> None:
     """
     if texts is not None and not texts:
         raise UsageError("There are no calibration texts.", hint="Leave them out to calibrate on the shipped ones.")
+
+
+def none_added(notes: Sequence[str]) -> VerificationError:
+    """The error where an artifact gets no int8 variant.
+
+    Args:
+        notes: Why each was left out.
+    """
+    return VerificationError(
+        f"No int8 variant can be added. {' '.join(notes)} Nothing was changed.",
+        hint="The artifact works as before. calibration_texts of your own may bring int8 closer to the original.",
+        cli_hint="The artifact works as before. Texts of your own (--calibrate) may bring int8 closer to the original.",
+    )

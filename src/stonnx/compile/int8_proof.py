@@ -10,6 +10,8 @@ from typing import Any
 from stonnx._io import read_json, write_json
 from stonnx._steps import OnStep
 from stonnx.artifact import Artifact, Manifest, file_entry, write_manifest
+from stonnx.compile.catalogue import INT8_ROWS
+from stonnx.compile.int8 import none_added
 from stonnx.compile.verification import Verification
 from stonnx.errors import ArtifactError, VerificationError
 from stonnx.verify import OnVariant, Report, settle, verify
@@ -55,11 +57,11 @@ def prove_int8(
     new = tuple(found for found in report.variants if found.name in added)
     settled = settle(replace(report, variants=new), manifest)
     if not {variant.name for variant in settled.manifest.variants} & added:
-        raise VerificationError(f"Nothing was added: {' '.join(settled.report.notes)} Nothing was changed.")
+        raise none_added(settled.report.notes)
     report = replace(settled.report, variants=(*before, *settled.report.variants), recorded=True)
     for name in settled.unused:
         (staging / name).unlink()
-    write_json(staging / _REPORT, _with_the_source(report, staging, added))
+    write_json(staging / _REPORT, _with_the_source(report, staging))
     figures = {found.name: found.fidelity for found in report.variants}
     proven = replace(
         settled.manifest,
@@ -70,10 +72,11 @@ def prove_int8(
     return Verification(manifest=proven, report=report)
 
 
-def _with_the_source(report: Report, staging: Path, added: frozenset[str]) -> dict[str, Any]:
+def _with_the_source(report: Report, staging: Path) -> dict[str, Any]:
     """The report to write: what the older one says of the original, and of variants that stay, goes on to hold."""
     value = report.to_json()
     old: Mapping[str, Any] = read_json(staging / _REPORT, error=ArtifactError)
     notes = old.get("notes")
-    kept = [note for note in notes if str(note).split(" ")[0] not in added] if isinstance(notes, list) else []
+    int8 = {row.name for row in INT8_ROWS}  # also those that are no more: a note begins with the variant's name
+    kept = [note for note in notes if str(note).split(" ")[0] not in int8] if isinstance(notes, list) else []
     return {**value, **{key: old[key] for key in _OF_THE_SOURCE if key in old}, "notes": [*kept, *report.notes]}

@@ -13,17 +13,17 @@ from stonnx._steps import OnPart, OnStep, Telling, nobody, silent
 from stonnx._version import __version__
 from stonnx.artifact import TUNE_FOLDER, Artifact, FileEntry, Manifest, Variant, file_entry, write_manifest
 from stonnx.checkpoint import SourceFolder, read_model
-from stonnx.compile.artifact_weights import CONVERT, ArtifactWeights
+from stonnx.compile.artifact_weights import CONVERT, PORTABLE, ArtifactWeights
 from stonnx.compile.catalogue import REFERENCE
 from stonnx.compile.clock import Clock
 from stonnx.compile.in_place import check_renewable, renewed_artifact
-from stonnx.compile.int8 import want_int8
+from stonnx.compile.int8 import none_added, want_int8
 from stonnx.compile.int8_proof import prove_int8
 from stonnx.compile.manifest import make_tower
 from stonnx.compile.sources import AuthoredInt8, Written
 from stonnx.compile.sources.base import write_graph
 from stonnx.compile.workspace import open_workspace
-from stonnx.errors import ArtifactError, CheckpointError, UnsupportedModelError, UsageError, VerificationError
+from stonnx.errors import ArtifactError, CheckpointError, UnsupportedModelError, UsageError
 from stonnx.graph import Blueprint, make_blueprint
 from stonnx.graph.architectures import read_architecture
 from stonnx.runtime.choice import read_choice
@@ -89,8 +89,8 @@ def quantize_artifact(
         UsageError: It has int8 variants and ``force`` is False; its files are links, or others lie among them; or
             ``calibration_texts`` is empty.
         MissingExtraError: onnxruntime is not installed.
-        UnsupportedModelError: There is no form for the model in int8.
-        VerificationError: No int8 variant keeps a fidelity class, or another one does not keep its own here.
+        VerificationError: There is no form for the model in int8, no int8 variant keeps a fidelity class, or another
+            variant does not keep its own here.
         RunError: The disk is full, the folder cannot be written, or an engine failed.
     """
     want_int8(int8=True, calibration_texts=calibration_texts)
@@ -154,7 +154,7 @@ def _write_int8(artifact: Artifact, staging: Path, texts: Sequence[str] | None, 
     """The graphs of the int8 variants, in the staging folder.
 
     Raises:
-        VerificationError: No variant reaches a class; the message says how far it is.
+        VerificationError: There is no variant, as no class is reached or there is no form for the model; it says why.
     """
     folder = SourceFolder(path=staging, name=str(artifact.path), revision=None)
     scratch = staging / _SCRATCH
@@ -167,7 +167,7 @@ def _write_int8(artifact: Artifact, staging: Path, texts: Sequence[str] | None, 
         written = AuthoredInt8(workspace=workspace, texts=texts).write(staging, tell=tell)
     shutil.rmtree(scratch)
     if not written.variants:
-        raise VerificationError(f"No int8 variant can be added. {' '.join(written.notes)} Nothing was changed.")
+        raise none_added(written.notes)
     return written
 
 
@@ -187,7 +187,9 @@ def _read_back(artifact: Artifact, folder: SourceFolder) -> tuple[Blueprint, Art
         said = exc.message.replace(str(folder.path), str(artifact.path))
         raise ArtifactError(f"{artifact.path} cannot be read as a model: {said}", hint=CONVERT) from exc
     told, tower, manifest = make_tower(blueprint), artifact.manifest.tower, artifact.manifest
-    if (spec.kind, blueprint.chain.outputs, told.tokenizer) != (manifest.kind, manifest.outputs, tower.tokenizer):
+    types = "token_type_ids" in artifact.variant(PORTABLE).graph.inputs  # else the artifact has not their whole table
+    written = (manifest.kind, manifest.outputs, tower.tokenizer, types)
+    if (spec.kind, blueprint.chain.outputs, told.tokenizer, blueprint.takes_token_types) != written:
         raise ArtifactError(f"The model in {artifact.path} is not the one of its manifest.", hint=CONVERT)
     return blueprint, weights
 

@@ -54,6 +54,11 @@ class Blueprint:
         """Whether a row is two texts."""
         return self.spec.kind == "reranker"
 
+    @property
+    def takes_token_types(self) -> bool:
+        """Whether the model hears of token types; without a word of the tokenizer's, those of a pair are all 0."""
+        return self.encoder.token_types and (self.spec.token_types or not self.takes_pairs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class AuthoredGraph:
@@ -132,8 +137,7 @@ def declare_inputs(g: GraphBuilder, blueprint: Blueprint, dialect: Dialect) -> G
     """
     return dialect.declare_inputs(
         g,
-        # The tokenizer decides whether the model hears of the two texts of a pair: without a word, all types are 0.
-        token_types=blueprint.encoder.token_types and (blueprint.spec.token_types or not blueprint.takes_pairs),
+        token_types=blueprint.takes_token_types,
         pairs=blueprint.takes_pairs,
         prompt_lengths=blueprint.chain.excludes_prompt,
     )

@@ -69,7 +69,7 @@ def quantize_layer(
 
     For example::
 
-        candidates = quantize_layer(tapped.projections, statistics, blueprint.parameters)
+        candidates = quantize_layer(seen.projections, seen.statistics, blueprint.parameters)  # from observe
         int8 = {candidate.site: candidate.projection for candidate in candidates}
 
     Args:

@@ -70,5 +70,6 @@ def _candidates(
         for number, sites in observation.layers.items():
             layers[number] = [by_site[site] for site in sites]
         done += len(observation.layers)
+        del observation  # or its statistics would be there until those of the next layer are
         tell.part(done, total)
     return tuple(tuple(layers[number]) for number in range(total))

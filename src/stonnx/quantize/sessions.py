@@ -182,7 +182,8 @@ class Runner:
             raise RunError(
                 f"ONNX Runtime {self._ort.__version__} failed while the model was quantised: "
                 f"{str(exc).splitlines()[0]}",
-                hint="Convert without int8, and please report it with the model's name.",
+                hint="The model works without int8 (int8=False). Please report it with the model's name.",
+                cli_hint="The model works without int8 (--no-int8). Please report it with the model's name.",
             ) from exc
 
 

@@ -26,7 +26,7 @@ class InputStatistics:
         low: Smallest value per component, float32, shape (in,).
         high: Largest value per component, float32, shape (in,).
         tokens: How many tokens there were.
-        sample: Some of the inputs themselves, float32, shape (at most a few hundred, in).
+        sample: The inputs of about one token in sixteen, float32, shape (tokens of the sample, in).
     """
 
     energy: NDArray[np.float32]

@@ -17,9 +17,9 @@ class Workspace:
 
     Attributes:
         blueprint: The model.
-        folder: Folder of the graphs; trial graphs come and go there.
+        folder: Folder of the graphs; the graphs of sections, and the weights of trials, come and go there.
         weights: The weight file of the float32 graphs, in ``folder``.
-        float_graph: The float32 graph without a mask, in ``folder``: what drift is measured against.
+        float_graph: The float32 graph without a mask, in ``folder``: what fidelity is measured against.
         open_weights: Opens the weights of a head module's sub-folder.
     """
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from stonnx._caches import cache_folder
 from stonnx._io import contained_path, write_json
 from stonnx.artifact import TUNE_FOLDER, Artifact, manifest_to_json
 from stonnx.artifact.fidelity_class import BOUNDS
@@ -96,7 +96,7 @@ def read_choice(artifact: Artifact) -> Choice | None:
 
     A file that cannot be read, or does not fit the artifact, is ignored with a logged warning.
     """
-    beside, cache = artifact.path / TUNE_FOLDER, _cache()
+    beside, cache = artifact.path / TUNE_FOLDER, cache_folder("tune")
     folders = [folder for folder in (beside, cache) if folder is not None and folder.is_dir()]
     if not folders:
         return None  # the usual case: nothing is hashed
@@ -134,7 +134,7 @@ def write_choice(artifact: Artifact, choice: Choice) -> Path:
         write_json(beside, value)
         return beside
     except OSError as exc:
-        cache = _cache()
+        cache = cache_folder("tune")
         if cache is None:
             raise _unwritable(beside.parent, exc) from exc
     try:
@@ -149,14 +149,6 @@ def _unwritable(folder: Path, error: OSError) -> RunError:
         f"The choice cannot be written: {folder}: {error.strerror or error}.",
         hint=f"Make the artifact's folder or {folder} writable, or set XDG_CACHE_HOME.",
     )
-
-
-def _cache() -> Path | None:
-    """Where choices for artifacts in read-only folders lie; None for a user without a home."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):  # the specification: a relative path is to be ignored
-        base = os.path.expanduser("~/.cache")
-    return Path(base) / "stonnx" / "tune" if os.path.isabs(base) else None
 
 
 def _modified(path: Path) -> float:

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Batches", "Costs", "Planned", "Way", "costs_of", "fit_plan", "seconds_alone", "seconds_side_by_side"]
+__all__ = ["Batches", "Costs", "Planned", "Way", "cost_alone", "cost_side_by_side", "costs_of", "fit_plan"]
 
 Batches = list[tuple[NDArray[np.int64], int]]
 """Row numbers of each engine run, int64, and its area: rows times longest row, padding included."""
@@ -77,8 +77,8 @@ def costs_of(precision: str) -> Costs:
     return _INT8 if precision == "int8" else _FLOAT
 
 
-def seconds_alone(areas: Sequence[int], *, threads: int, costs: Costs) -> float:
-    """How long runs take one after the other, each with all threads, in the unit of ``Costs``.
+def cost_alone(areas: Sequence[int], *, threads: int, costs: Costs) -> float:
+    """What runs cost one after the other, each with all threads.
 
     Args:
         areas: Rows times longest row of each run.
@@ -88,8 +88,8 @@ def seconds_alone(areas: Sequence[int], *, threads: int, costs: Costs) -> float:
     return sum(costs.of_run(area, threads=threads, overhead=costs.alone) for area in areas)
 
 
-def seconds_side_by_side(areas: Sequence[int], *, threads: int, costs: Costs) -> float:
-    """How long runs take side by side, each going to the place that is free first, in the unit of ``Costs``.
+def cost_side_by_side(areas: Sequence[int], *, threads: int, costs: Costs) -> float:
+    """What runs cost side by side until the last one ends; each goes to the place that is free first.
 
     Args:
         areas: Rows times longest row of each run, in the order in which they begin.
@@ -97,7 +97,7 @@ def seconds_side_by_side(areas: Sequence[int], *, threads: int, costs: Costs) ->
         costs: What a run costs.
     """
     if len(areas) < 2:
-        return seconds_alone(areas, threads=threads, costs=costs)
+        return cost_alone(areas, threads=threads, costs=costs)
     places = [0.0] * min(threads, len(areas))
     share = threads / len(places)
     for area in areas:
@@ -117,9 +117,9 @@ def fit_plan(make: Callable[[int], Batches], *, threads: int, costs: Costs) -> P
     whole = make(1)
     if threads == 1:
         return Planned(whole, "alone")
-    alone = seconds_alone([area for _, area in whole], threads=threads, costs=costs)
+    alone = cost_alone([area for _, area in whole], threads=threads, costs=costs)
     parts = make(threads)
-    beside = seconds_side_by_side([area for _, area in parts], threads=threads, costs=costs)
+    beside = cost_side_by_side([area for _, area in parts], threads=threads, costs=costs)
     if len(parts) > 1 and beside < _ABOUT * alone:
         return Planned(parts, "side by side")
     return Planned(whole, _way_of_few(whole, threads=threads, costs=costs))
@@ -130,5 +130,5 @@ def _way_of_few(batches: Batches, *, threads: int, costs: Costs) -> Way:
     if len(batches) != 1:
         return "alone"
     areas = [batches[0][1]] * threads
-    beside = seconds_side_by_side(areas, threads=threads, costs=costs)
-    return "here" if beside < seconds_alone(areas, threads=threads, costs=costs) else "alone"
+    beside = cost_side_by_side(areas, threads=threads, costs=costs)
+    return "here" if beside < cost_alone(areas, threads=threads, costs=costs) else "alone"

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from stonnx.artifact import Artifact
 from stonnx.artifact.manifest import Kind, Variant
-from stonnx.errors import ArtifactError, UsageError
+from stonnx.errors import ArtifactError, RunError, UsageError
 from stonnx.runtime.batching import plan_rows
 from stonnx.runtime.engines.base import Engine
 from stonnx.runtime.feeds import ONE_PROMPT_LENGTH, PROMPT_LENGTHS, make_feeds
@@ -202,7 +202,7 @@ class Pipeline:
             What each engine run gave, in any order; every row is in exactly one.
 
         Raises:
-            UsageError: The pipeline is closed.
+            UsageError: The pipeline is closed, or another thread closes it meanwhile.
             RunError: The engine failed.
             ArtifactError: An output is not of the manifest's dimension.
         """
@@ -282,7 +282,11 @@ class Pipeline:
             pad_id=spec.pad_id,
             padding_side=spec.padding_side,
         )
-        arrays = self.engine.run(feeds, outputs)
+        try:
+            arrays = self.engine.run(feeds, outputs)
+        except RunError:
+            self.check_open()  # another thread may have closed it in the meantime
+            raise
         for name, array in zip(outputs, arrays, strict=True):
             expected = (len(job.chosen), self._dimensions[name])
             if array.shape != expected:

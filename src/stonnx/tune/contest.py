@@ -23,7 +23,7 @@ from stonnx.tune.report import Row
 from stonnx.tune.subject import Model, Subject
 from stonnx.verify import AnyVariantReport
 
-__all__ = ["Contest", "Loaded", "Raced", "load_measured", "settings_of"]
+__all__ = ["Contest", "Loaded", "Raced", "load_measured"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ class Contest:
         base, candidate = (partial(self.subject.run, side) for side in (self.base, model))
         short = run_race(base, candidate, plan.short, budget_s=plan.short_s, clock=clock)
         many = run_race(base, candidate, [plan.many], budget_s=plan.many_s, clock=clock)
-        return Raced(loaded=loaded, settings=settings_of(model), many=many, short=short)
+        return Raced(loaded=loaded, settings=model.settings, many=many, short=short)
 
     def _row(self, raced: Raced, base_many: float, base_short: float, *, is_base: bool) -> Row:
         loaded = raced.loaded
@@ -138,11 +138,6 @@ class Contest:
             load_s=loaded.load_s,
             memory_bytes=loaded.memory_bytes,
         )
-
-
-def settings_of(model: Model) -> RunSettings:
-    """How the model was loaded."""
-    return model.settings
 
 
 def _loaded(model: Model, compared: AnyVariantReport, load_s: float, before: int | None) -> Loaded:

@@ -15,7 +15,7 @@ from stonnx.errors import UsageError
 from stonnx.machine import describe_machine
 from stonnx.runtime import usable_cores
 from stonnx.runtime.loading import why_not_here
-from stonnx.tune.contest import Contest, load_measured, settings_of
+from stonnx.tune.contest import Contest, load_measured
 from stonnx.tune.options import TuneOptions
 from stonnx.tune.phases import Found, Phases, races_of_settings
 from stonnx.tune.plan import Samples, Work, make_plan
@@ -69,7 +69,7 @@ def tune(
     runnable, skipped = _sorted_out(opened)
     step(f"measuring {runnable[0].name}, the base of all ratios")
     with load_measured(subject, opened, runnable[0], clock=clock) as (base, load_s, before):
-        default = settings_of(base)
+        default = base.settings
         reference = subject.reference(base, items)
         begun = clock()
         compared = subject.measure(base, reference)

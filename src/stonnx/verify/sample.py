@@ -73,10 +73,10 @@ def exact_sample(texts: Sequence[str], *, every: int = _EVERY_SHORT_TEXT) -> lis
 
 
 def alone_sample(texts: Sequence[str], *, every: int, all_short: bool = False) -> list[int]:
-    """Indices of the texts that are also run alone, ascending: every so many in their order, of long ones the first.
+    """Indices of the texts that are also run alone, ascending: one in ``every`` of them in their order.
 
-    What its neighbours in a batch do to a text shows as well on a usual one, which takes a fraction of the time. Long
-    is what has eight times the length of the median.
+    Of the long ones among these, which have eight times the length of the median, only the first: what its neighbours
+    in a batch do to a text shows as well on a usual one, which takes a fraction of the time.
 
     Args:
         texts: The texts; of pairs both texts in one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from stonnx.compile.worth import without_slower
 from stonnx.graph import WeightFile
 from stonnx.graph.dialects import CannotWriteError
 from stonnx.quantize import (
+    MOST_TOKENS,
     Quantized,
     Workspace,
+    calibration_step,
     calibration_texts,
     make_material,
     quantize,
@@ -59,7 +61,7 @@ class AuthoredInt8:
         """
         check_calibration(self.texts)
         if not self.workspace.float_graph.exists():
-            note = f"int8 was left out: it is measured against the variant {REFERENCE.name}, which there is none of."
+            note = f"int8 was left out: it is measured against the variant {REFERENCE.name}, and there is none."
             return Written(variants=(), notes=(note,))
         tokenizer = TextTokenizer(staging / "tokenizer.json", max_tokens=self.workspace.blueprint.max_tokens)
         targets = (CLOSE, FAST)
@@ -69,15 +71,14 @@ class AuthoredInt8:
         except CannotWriteError as exc:
             return Written(variants=(), notes=(f"int8 was left out: {exc.message}",))
         by_target = dict(zip(targets, models, strict=True))
-        notes = list(_little_text(tokenizer, self.texts))
+        notes = [*_little_text(tokenizer, self.texts), *_much_text(tokenizer, self.texts)]
         rows = self.rows
         if by_target[FAST].selection.rungs == by_target[CLOSE].selection.rungs:
             rows = tuple(row for row in rows if row.name != "int8-fast")
             notes.append("int8-fast was left out: it would be the same as int8, which is as cheap as it gets.")
-        # OpenVINO quantises inputs in its own way: what was measured here says nothing of it.
-        notes += [_note(row.name, by_target[row.target]) for row in rows if row.engine == "onnxruntime"]
         written = self._write_rows(rows, by_target, staging)
         variants, told = without_slower(written.variants, staging, material.calibration)
+        notes += _class_notes(rows, by_target, frozenset(variant.name for variant in variants))
         return Written(variants=variants, notes=(*notes, *written.notes, *told))
 
     def _write_rows(self, rows: Sequence[Row], by_target: dict[Target, Quantized], staging: Path) -> Written:
@@ -113,6 +114,23 @@ def _little_text(tokenizer: TextTokenizer, texts: Sequence[str] | None) -> tuple
         f"calibrate on the {len(calibration_texts())} shipped ones."
     )
     return (note,)
+
+
+def _much_text(tokenizer: TextTokenizer, texts: Sequence[str] | None) -> tuple[str, ...]:
+    """A note that not all of the user's text was calibrated on; nothing where it was."""
+    step = 1 if texts is None else calibration_step(tokenizer, texts)
+    if step == 1:
+        return ()
+    return (f"int8 was calibrated on one text in {step:,}: {MOST_TOKENS:,} tokens are enough.",)
+
+
+def _class_notes(rows: Sequence[Row], by_target: Mapping[Target, Quantized], names: frozenset[str]) -> Iterator[str]:
+    """What class was reached for each variant of ``names``, and for which none was; others have notes of their own."""
+    for row in rows:
+        model = by_target[row.target]
+        # OpenVINO quantises inputs in its own way: what was measured here says nothing of it.
+        if row.engine == "onnxruntime" and (row.name in names or model.selection.reached is None):
+            yield _note(row.name, model)
 
 
 def _note(name: str, model: Quantized) -> str:

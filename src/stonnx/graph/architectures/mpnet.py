@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stonnx.errors import CheckpointError
 from stonnx.graph.architectures.config import ConfigKeys, Sizes, positive
 from stonnx.graph.architectures.encoder import PostNormEncoder, usual_prefixes
 from stonnx.graph.architectures.post_norm import LayerNames, PostNorm
@@ -47,6 +48,10 @@ def read_mpnet(config: Mapping[str, Any]) -> PostNormEncoder:
         UnsupportedModelError: An option that is not authored.
     """
     rows = positive(config, "relative_attention_num_buckets", _BUCKETS)
+    if rows < _BUCKETS:
+        raise CheckpointError(
+            f"config.json: relative_attention_num_buckets is {rows}, but distances fall into {_BUCKETS} buckets."
+        )
     sizes = Sizes.read(config, _KEYS)
     tables = Tables(
         sizes=sizes,
@@ -102,7 +107,12 @@ def rows_of_distances(biases: NDArray[np.float32], shape: tuple[int, ...]) -> ND
 
     Returns:
         float32; 0 in buckets that no distance of the model falls into.
+
+    Raises:
+        ValueError: There are more buckets than any distance falls into, or other heads.
     """
+    if shape[0] != _BUCKETS:
+        raise ValueError(f"{shape[0]} buckets, of which distances fall into {_BUCKETS}")
     reach = biases.shape[2] // 2
     table = np.zeros(shape, dtype=np.float32)
     table[relative_buckets(np.arange(-reach, reach + 1))] = biases[0].T

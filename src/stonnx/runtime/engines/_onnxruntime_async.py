@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import time
+import weakref
 from collections.abc import Sequence
-from concurrent.futures import Future, wait
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stonnx.runtime.feeds import Feeds
+from stonnx.runtime.forks import keep_for_good
 
 __all__ = ["run_on_its_thread"]
 
-_Asked = tuple[Future[list[NDArray[np.float32]]], Feeds]
+_SECONDS_BETWEEN_LOOKS = 0.001
+
+
+class _Asked:
+    """What a run reads, and where it leaves what it gave; ONNX Runtime's thread lets go of it last of all."""
+
+    def __init__(self, feeds: Feeds) -> None:
+        self.arrays = dict(feeds)  # their memory is read, not copied: so they live as long as the run
+        self.answer: list[tuple[list[NDArray[np.float32]], str]] = []
 
 
 def run_on_its_thread(
@@ -33,19 +44,33 @@ def run_on_its_thread(
     Raises:
         RuntimeError: ONNX Runtime failed (or an exception of its own, where it looks at the feeds at once).
     """
-    done: Future[list[NDArray[np.float32]]] = Future()
-    arrays = dict(feeds)
-    # The feeds' memory is read, not copied: whoever is called back holds the arrays, and so they live as long as that.
-    session.run_async(list(outputs), arrays, _tell, (done, arrays), run_options)
+    asked = _Asked(feeds)
+    answer = asked.answer
+    # Who lets go of a session last destroys it and ends its threads. That must not be one of these threads, nor happen
+    # while one of them waits for the interpreter lock. So the caller goes on when ``asked`` is gone: ONNX Runtime lets
+    # go of it, and then of the session, after its last line of Python, and ``put``, which is C, keeps the lock.
+    gone: SimpleQueue[object] = SimpleQueue()
+    still_there = weakref.ref(asked, gone.put)
+    session.run_async(list(outputs), asked.arrays, _tell, asked, run_options)
+    del asked
     try:
-        return done.result()
+        gone.get()
     finally:
-        wait([done])  # an interrupted caller may close the session
+        _wait_until_gone(still_there, session)  # an interrupted caller may close the session
+    results, error = answer[0]
+    if error:
+        raise RuntimeError(error)
+    return results
 
 
 def _tell(results: list[NDArray[np.float32]], asked: _Asked, error: str) -> None:
-    done, _ = asked
-    if error:
-        done.set_exception(RuntimeError(error))
-    else:
-        done.set_result(results)
+    asked.answer.append((results, error))
+
+
+def _wait_until_gone(still_there: weakref.ref[_Asked], session: object) -> None:
+    try:
+        while still_there() is not None:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+    except BaseException:  # interrupted once more
+        keep_for_good(session)
+        raise
