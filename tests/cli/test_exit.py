@@ -125,7 +125,7 @@ def test_a_hint_of_the_command_line_names_options_that_there_are():
     found = list(hints("cli_hint"))
     assert found
     for file, text, _ in found:
-        named = set(re.findall(r"--[a-z-]+", text))
+        named = set(re.findall(r"--[a-z0-9-]+", text))
         assert named or text.startswith("stonnx "), f"{file}: {text}"
         assert named <= known, f"{file}: {text}"
 

@@ -52,7 +52,7 @@ def test_readmes_run(workplace, capsys):
     lines = [line for line in lines if line.startswith("stonnx ")]
     assert [
         shlex.split(line)[1] for line in lines
-    ] == "convert info encode verify convert tune bench convert rerank".split()
+    ] == "convert info encode verify tune convert quantize bench convert rerank".split()
     quick = {"bench": ["--quick"], "tune": ["--seconds", "0.5"]}
     for line in lines:
         words = shlex.split(line, comments=True)[1:]

@@ -40,6 +40,7 @@ def want_int8(*, int8: bool | None, calibration_texts: Sequence[str] | None) -> 
             raise UsageError(
                 "Calibration texts are for int8, which was left out; nothing else is calibrated.",
                 hint="Leave them out, or int8=False.",
+                cli_hint="Leave out --calibrate, or --no-int8.",
             )
         return Int8(wanted=False)
     check_calibration(calibration_texts)
