@@ -18,8 +18,7 @@ from stonnx.compile import convert, verification
 from stonnx.compile.catalogue import INT8_ROWS
 from stonnx.compile.sources import AuthoredInt8
 from stonnx.compile.sources.quantized import _note
-from stonnx.errors import MissingExtraError, UsageError, VerificationError
-from stonnx.graph.dialects import CannotWriteError
+from stonnx.errors import UsageError, VerificationError
 from stonnx.quantize import (
     Quantized,
     calibration_edges,
@@ -94,62 +93,6 @@ def convert_again(tiny_source, tmp_path, recorded, monkeypatch):
 
 
 @pytest.mark.slow
-def test_int8_is_the_default(source, tmp_path, converted):
-    done = convert(source, tmp_path / "out", verify=False)
-    assert names_of(done.manifest)[: len(FLOAT) + 1] == [*FLOAT, "int8"]
-    assert "quantize" in done.seconds
-
-
-def without_onnxruntime(monkeypatch):
-    for place in ("stonnx._extras", "stonnx.compile.int8"):
-        monkeypatch.setattr(f"{place}.available", lambda module: module != "onnxruntime")
-
-
-def test_where_it_cannot_be_it_is_left_out_with_a_note(source, tmp_path, monkeypatch):
-    without_onnxruntime(monkeypatch)
-    done = convert(source, tmp_path / "out", verify=False)
-    assert names_of(done.manifest) == FLOAT
-    (note,) = [note for note in done.notes if "int8" in note]
-    assert "stonnx[cpu]" in note
-    assert "stonnx quantize" in note
-
-
-def test_where_it_was_asked_for_that_is_an_error_before_anything_is_read(tmp_path, monkeypatch):
-    without_onnxruntime(monkeypatch)
-    with pytest.raises(MissingExtraError, match="onnxruntime is needed to quantise a model"):
-        convert(tmp_path / "nothing", tmp_path / "out", int8=True)
-
-
-def test_what_int8_has_no_form_for_is_left_out_with_a_note(source, tmp_path, monkeypatch):
-    def cannot(*_, **__):
-        raise CannotWriteError("ort_cpu_int8", "causal attention")
-
-    monkeypatch.setattr("stonnx.compile.sources.quantized.quantize", cannot)
-    done = convert(source, tmp_path / "out", verify=False)
-    assert names_of(done.manifest) == FLOAT
-    assert "int8 was left out: The dialect ort_cpu_int8 cannot write causal attention." in done.notes
-
-
-def test_texts_to_calibrate_nothing_on_are_a_mistake(tmp_path):
-    with pytest.raises(UsageError, match="nothing else is calibrated") as caught:
-        convert(tmp_path / "nothing", tmp_path / "out", int8=False, calibration_texts=TEXTS)
-    assert "int8=False" in caught.value.hint
-
-
-def test_openvino_variants_need_no_int8(source, tmp_path):
-    done = convert(source, tmp_path / "out", verify=False, int8=False)
-    assert names_of(done.manifest) == FLOAT
-    portable, exact, bfloat16 = done.manifest.variants[1:]
-    for variant in (exact, bfloat16):
-        assert variant.engine == "openvino"
-        assert (variant.graphs, variant.files) == (portable.graphs, portable.files)
-    assert (exact.fidelity_class, exact.precision, exact.instruction_sets) == ("exact", "fp32", ())
-    assert (bfloat16.fidelity_class, bfloat16.precision) == ("lossless", "bf16")
-    assert bfloat16.instruction_sets
-    assert bfloat16.options == {"INFERENCE_PRECISION_HINT": "bf16"}
-    assert "quantize" not in done.seconds
-
-
 def test_variants(converted):
     assert names_of(converted.manifest) == [*FLOAT, *INT8]
     by_name = {variant.name: variant for variant in converted.manifest.variants}
